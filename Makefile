@@ -1,0 +1,66 @@
+# Everything starts here. `make demo` and `make test` set up what they need, on a fresh machine with Python and make.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check lint types rooms format coverage lock schema shelf samples clean
+
+help:  ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## Import the sample export into a stand-in platform, twice: nothing is sent a second time
+	@$(BIN)/python sample_data/demo.py
+
+test: $(READY)  ## Run all tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+quick: $(READY)  ## Run the tests that take seconds
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+check: lint types rooms  ## Lint, types, and the walls between the rooms
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+rooms: $(READY)
+	$(BIN)/lint-imports
+
+format: $(READY)  ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: $(READY)  ## Run the tests with branch coverage, subprocesses included
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+
+samples: $(READY)  ## Make the sample data anew (it is the same every time)
+	$(BIN)/python sample_data/make_samples.py
+
+schema: $(READY)  ## Write the JSON Schema of job files
+	$(BIN)/python -m batchrunner.config > batchrunner/job.schema.json
+
+lock: $(READY)  ## Choose the newest versions within the ranges of pyproject.toml
+	$(BIN)/pip install --quiet "uv>=0.5"
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+
+clean:  ## Remove the environment and everything that was made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+
+# Any active environment is left alone: the project has its own. The hashes make the set-up the same everywhere.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "batchrunner needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { echo "this Python cannot make environments; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
