@@ -1,0 +1,87 @@
+"""The gate: send now, or hold back, and why? Pure decisions over what the ledger knows of a key.
+
+Resume, re-run failed and skip repeats are this one question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchrunner.model import RunId, SkipReason, State
+from batchrunner.ports import Standing
+
+WINDOW_MARGIN_MS = 5 * 60 * 1000
+"""How much earlier than the platform we consider its window over: clocks differ, and a request takes time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendNew:
+    """Send under a new Request-ID."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendSame:
+    """Send again under the Request-ID of the earlier claim, so that the platform recognises a repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Do not send."""
+
+    reason: SkipReason
+
+
+Decision = SendNew | SendSame | Hold
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """What the job says about rows that the ledger already knows."""
+
+    resend_in_doubt: bool
+    """The job says `resend` and the installation deduplicates."""
+    window_ms: int
+    """How long the platform recognises a Request-ID."""
+    repeat_after_ms: int | None = None
+    """Accepted rows older than this are forgotten."""
+    again: frozenset[State] = frozenset()
+    """States that the user has asked to send again (`retry`): may hold REJECTED."""
+
+
+def within_window(requested_at_ms: int, now_ms: int, window_ms: int) -> bool:
+    """Whether a repeat of a Request-ID first used then is still certain to be recognised now."""
+    return 0 <= now_ms - requested_at_ms < window_ms - WINDOW_MARGIN_MS
+
+
+def judge(standing: Standing | None, run: RunId, policy: GatePolicy, now_ms: int) -> Decision:
+    """Decide about one key, given how it stands in the ledger (None: never claimed)."""
+    if standing is None:
+        return SendNew()
+    if standing.ref.run == run:
+        return Hold(SkipReason.REPEAT_IN_RUN)
+    match standing.state:
+        case State.ACCEPTED:
+            return _judge_accepted(standing, policy, now_ms)
+        case State.REJECTED:
+            return SendNew() if State.REJECTED in policy.again else Hold(SkipReason.REJECTED)
+        case State.FAILED:
+            return SendNew()
+        case State.RESEND:
+            safe = not standing.replayed and within_window(standing.requested_at_ms, now_ms, policy.window_ms)
+            return SendSame() if safe else SendNew()
+        case State.IN_DOUBT | State.CLAIMED:
+            return _judge_in_doubt(standing, policy, now_ms)
+
+
+def _judge_accepted(standing: Standing, policy: GatePolicy, now_ms: int) -> Decision:
+    forgotten = policy.repeat_after_ms is not None and now_ms - standing.requested_at_ms >= policy.repeat_after_ms
+    return SendNew() if forgotten else Hold(SkipReason.ACCEPTED)
+
+
+def _judge_in_doubt(standing: Standing, policy: GatePolicy, now_ms: int) -> Decision:
+    # A replayed error answers every repeat of this Request-ID alike: sending it again tells us nothing new.
+    if not policy.resend_in_doubt or standing.replayed:
+        return Hold(SkipReason.IN_DOUBT)
+    if not within_window(standing.requested_at_ms, now_ms, policy.window_ms):
+        return Hold(SkipReason.WINDOW)
+    return SendSame()

@@ -1,0 +1,232 @@
+"""The words of batchrunner as values: what travels down the straight way.
+
+    source -> Row -> Request -> gate -> Claim -> submit -> Settled -> Totals
+
+Everything here is frozen and knows nothing of files, HTTP or databases.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NewType
+
+Key = NewType("Key", bytes)
+"""16 bytes. Bytes 0-7 digest *who* the request is about, bytes 8-15 *what* is asked (see `keys`)."""
+
+Who = NewType("Who", bytes)
+"""The first 8 bytes of a Key: two requests with one Who never fly at once, and go in file order."""
+
+RunId = NewType("RunId", int)
+"""The ledger's number of a run."""
+
+RequestId = NewType("RequestId", str)
+"""A UUID in its canonical text form, sent with every attempt of one claim."""
+
+Record = tuple[str, ...] | str
+"""A record exactly as it was read: the cells of a CSV record, or the text of a JSONL line."""
+
+
+class State(enum.IntEnum):
+    """How an entry of the ledger stands. The numbers are stored: never reuse one."""
+
+    CLAIMED = 0
+    ACCEPTED = 1
+    REJECTED = 2
+    FAILED = 3
+    IN_DOUBT = 4
+    RESEND = 5
+    """In doubt, and a person has decided that it is to be sent again."""
+
+
+class SkipReason(enum.StrEnum):
+    """Why the gate held a row back."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    REPEAT_IN_RUN = "repeat_in_run"
+    IN_DOUBT = "in_doubt"
+    WINDOW = "window"
+    """In doubt, and the Request-ID is too old for the platform to recognise a repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input file, as it was when it was opened."""
+
+    path: str
+    """Absolute path."""
+    fingerprint: str
+    """32 hexadecimal digits over the whole content."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as read."""
+
+    number: int
+    """1-based number of the data record in its source; broken records count, headers and blank lines do not."""
+    line: int
+    """1-based physical line on which the record begins."""
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What we would send for a row."""
+
+    key: Key
+    row: Row
+    payload: bytes
+    """The body as canonical JSON (UTF-8, sorted keys, no spaces), without the token."""
+
+    @property
+    def who(self) -> Who:
+        """The part of the key that says whom the request is about."""
+        return Who(self.key[:8])
+
+
+# --- outcomes: the closed set of ends of a row -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The API confirmed the row."""
+
+    profile_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Understood and refused: sending the same again changes nothing."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Certainly had no effect."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """It left us, and no trustworthy answer came."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Never became a request."""
+
+    row: Row
+    code: str
+    text: str
+    """One sentence for a person: column, shape of the value, reason. Never the value itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Held back by the gate."""
+
+    request: Request
+    reason: SkipReason
+
+
+Outcome = Accepted | Rejected | Failed | InDoubt
+"""How a claimed row ends."""
+
+
+# --- claims and their ends ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRef:
+    """The ledger's address of an entry."""
+
+    run: RunId
+    source_no: int
+    row_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The ledger entry that is durable before the first byte of a request leaves."""
+
+    source_no: int
+    """1-based number of the source within the run."""
+    request: Request
+    request_id: RequestId
+    requested_at_ms: int
+    """When this Request-ID was first claimed (Unix time): the platform's window runs from here."""
+    doubtful: bool = False
+    """An earlier send under this Request-ID may have taken effect: never call it Failed."""
+    takes_over: tuple[EntryRef, ...] = ()
+    """Entries of earlier runs whose place this claim takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A claim and how it ended."""
+
+    claim: Claim
+    outcome: Outcome
+    attempts: int
+    """POSTs that may have been looked at: a throttle (429) or a shutdown is not an attempt."""
+    requests: int
+    """All POSTs that left, throttled ones included."""
+    replayed: bool = False
+    """The answer was the platform's stored answer to an earlier request with this Request-ID."""
+    elapsed_ms: int = 0
+    refusal: str | None = None
+    """The API refused us and not the row: why the run must stop."""
+
+
+# --- what a run adds up to ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What happened to the rows of a run. `read` must equal the sum of the six outcomes."""
+
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    unusable: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """By `SkipReason`."""
+    codes: Mapping[str, int] = field(default_factory=dict)
+    """Of rejected, failed, in-doubt and unusable rows, as `outcome:code`."""
+    requests: int = 0
+    replays: int = 0
+
+    @property
+    def skipped_in_all(self) -> int:
+        """Rows the gate held back, whatever the reason."""
+        return sum(self.skipped.values())
+
+    @property
+    def ended(self) -> int:
+        """Rows that have an outcome."""
+        return self.accepted + self.rejected + self.failed + self.in_doubt + self.unusable + self.skipped_in_all
+
+    @property
+    def balanced(self) -> bool:
+        """Every row read has exactly one outcome."""
+        return self.read == self.ended
+
+    def with_open_claims(self, open_claims: int, code: str) -> Totals:
+        """These totals once claims that never ended are known to be in doubt; they count as read already."""
+        if not open_claims:
+            return self
+        codes = {**self.codes, f"in_doubt:{code}": self.codes.get(f"in_doubt:{code}", 0) + open_claims}
+        return replace(self, in_doubt=self.in_doubt + open_claims, codes=codes)

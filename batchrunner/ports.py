@@ -1,0 +1,111 @@
+"""The protocols at the seams: what the pipeline asks of each room, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchrunner.chunks import Chunk
+from batchrunner.model import (
+    Claim,
+    EntryRef,
+    Key,
+    Request,
+    RequestId,
+    RunId,
+    Settled,
+    Source,
+    State,
+    Totals,
+    Unusable,
+)
+
+
+class Reader(Protocol):
+    """An open source. Reading it twice gives the same rows with the same numbers."""
+
+    @property
+    def source(self) -> Source:
+        """What is being read."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Column names in file order. For JSONL: the keys of the first chunk, in order of appearance."""
+        ...
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All records of the source, in file order, in bounded memory. Raises SourceError."""
+        ...
+
+
+class Mapper(Protocol):
+    """Rows to requests: pure."""
+
+    def map(self, chunk: Chunk) -> list[Request | Unusable]:
+        """One Request or Unusable per row of the chunk (not for its broken records), in row order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger knows of a key: its one entry that no later entry has taken over."""
+
+    ref: EntryRef
+    state: State
+    request_id: RequestId
+    requested_at_ms: int
+    replayed: bool
+
+
+class Ledger(Protocol):
+    """The memory, as a run uses it. One writer; every method that writes is durable when it returns."""
+
+    def standing(self, keys: Collection[Key]) -> Mapping[Key, Standing]:
+        """How each known key stands. Keys never claimed are absent."""
+        ...
+
+    def exchange(self, run: RunId, settled: Sequence[Settled], claims: Sequence[Claim], totals: Totals) -> None:
+        """In one transaction: settle what came, claim what goes next, and note the run's totals."""
+        ...
+
+    def count_states(self, run: RunId) -> Mapping[State, int]:
+        """How many entries of a run stand in each state: the independent count that totals must agree with."""
+        ...
+
+
+class Submitter(Protocol):
+    """The HTTP side: knows requests and answers, never the ledger."""
+
+    async def submit(self, claim: Claim) -> Settled:
+        """Send a claimed request until it is settled. Never raises for what the network or the API does."""
+        ...
+
+    def drain(self) -> None:
+        """From now on start nothing: settle what has not been sent and what waits between attempts."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+class ResultSink(Protocol):
+    """Where ends of rows are written as the run goes."""
+
+    def settled(self, ends: Sequence[Settled]) -> None:
+        """Write rows whose outcome is durable."""
+        ...
+
+    def unusable(self, ends: Sequence[tuple[int, Unusable]]) -> None:
+        """Write rows that never became requests, each with the number of its source."""
+        ...
+
+
+class Progress(Protocol):
+    """Something that shows how far a run is."""
+
+    def update(self, position: int, totals: Totals, flying: int) -> None:
+        """`position` is bytes read of all sources; called often, must be cheap."""
+        ...
