@@ -1,0 +1,25 @@
+"""The job file and the environment become one frozen, validated Job."""
+
+from __future__ import annotations
+
+from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Cell, Job, Node, SourceTable
+from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
+from batchrunner.config.units import ErrorLimit, Rate, parse_duration, parse_max_errors, parse_rate
+
+__all__ = [
+    "ANY_OF",
+    "SEARCH_FIELDS",
+    "Cell",
+    "ErrorLimit",
+    "Job",
+    "Node",
+    "Rate",
+    "SourceTable",
+    "job_schema",
+    "load_job",
+    "parse_duration",
+    "parse_max_errors",
+    "parse_rate",
+    "read_token",
+    "with_overrides",
+]

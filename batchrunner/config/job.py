@@ -1,0 +1,300 @@
+"""The job file as frozen models: one TOML file is one Job, and `[request]` mirrors the documented body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from batchrunner.config.units import ErrorLimit, Rate, parse_duration, parse_max_errors, parse_rate
+
+
+def _sentence(parse: Any, *ready: type) -> BeforeValidator:  # noqa: ANN401  any parser of one text
+    """Let a parser's own sentence be the error that the user reads."""
+
+    def validate(value: object) -> object:
+        if isinstance(value, ready):
+            return value
+        try:
+            return parse(value)
+        except (ValueError, TypeError) as error:
+            raise PydanticCustomError("unreadable", "{sentence}", {"sentence": str(error)}) from None
+
+    return BeforeValidator(validate)
+
+
+Duration = Annotated[
+    timedelta,
+    _sentence(parse_duration, timedelta),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|min|h|d|w)\s*$", "examples": ["30s"]}),
+]
+RateText = Annotated[
+    Rate,
+    _sentence(parse_rate, Rate),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*/\s*(s|sec|min|m|h)\s*$", "examples": ["50/s"]}),
+]
+MaxErrors = Annotated[
+    ErrorLimit,
+    _sentence(parse_max_errors, ErrorLimit),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?%?\s*$"}]}
+    ),
+]
+
+
+class _Table(BaseModel):
+    """A table of the job file: unknown keys are refused, values are what they look like."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class SourceTable(_Table):
+    """Where rows come from, and how the file is written."""
+
+    path: str = Field(description="The export, relative to the job file.")
+    format: Literal["auto", "csv", "jsonl"] = Field(
+        default="auto", description="auto: JSONL when the name ends in .jsonl, .ndjson or .json, otherwise CSV."
+    )
+    encoding: str = Field(default="utf-8", description="Of the file. A byte-order mark is recognised by itself.")
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Between the cells of a CSV record.")
+    quote: str = Field(default='"', min_length=1, max_length=1, description="Around a cell that holds a delimiter.")
+    optional: tuple[str, ...] = Field(
+        default=(), strict=False, description="Columns that the mapping names and a file may lack."
+    )
+
+
+class TargetTable(_Table):
+    """Where requests go."""
+
+    url: str = Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", description="Of the platform, without /api.")
+    workflow_id: int = Field(ge=1, description="The scenario that each row's profile is engaged in.")
+    token_file: str | None = Field(
+        default=None, description="A file that holds the API token, relative to the job file. Else ALTCRAFT_TOKEN."
+    )
+    token_in: Literal["header", "body"] = Field(
+        default="header", description="header: Authorization: Bearer. body: the field `token`, for old installations."
+    )
+    deduplicates: bool = Field(
+        default=True, description="The installation recognises repeated Request-IDs (the platform's default)."
+    )
+    dedupe_window: Duration = Field(
+        default=timedelta(days=1), description="For how long it does (the platform's default: one day)."
+    )
+    installation: str | None = Field(
+        default=None,
+        description="What the ledger calls this installation; by default scheme, host and port of `url`. "
+        "Set it to the old address when the platform moves, and the memory of what was sent moves along.",
+    )
+    transport: Literal["fast", "httpx"] = Field(
+        default="fast", description="The HTTP engine. httpx: slower, works wherever Python works."
+    )
+    connect_timeout: Duration = Field(default=timedelta(seconds=10), description="For a connection to open.")
+    timeout: Duration = Field(default=timedelta(seconds=60), description="For an answer to come, once sent.")
+
+    @property
+    def origin(self) -> str:
+        """What keys call this installation."""
+        if self.installation:
+            return self.installation
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.rstrip('/')}".lower()
+
+
+Conversion = Literal["text", "int", "float", "bool", "date", "datetime", "phone", "email", "list", "json"]
+Empty = Literal["omit", "null", "keep"]
+
+
+class Cell(_Table):
+    """A value taken from the row: `{ column = "Birth date", as = "date", format = "%d.%m.%Y" }`."""
+
+    column: str | None = Field(default=None, description="The column whose cell is converted.")
+    template: str | None = Field(default=None, description="A text with {Column} placeholders, instead of a column.")
+    as_: Conversion = Field(default="text", alias="as", description="What the text becomes.")
+    required: bool = Field(default=False, description="A row without it is unusable.")
+    default: str | int | float | bool | None = Field(default=None, description="Taken when the cell is empty.")
+    empty: Empty | None = Field(default=None, description="For this value, instead of [rules] empty.")
+    format: str | None = Field(default=None, description="Of a date or datetime, as strptime reads it.")
+    timezone: str | None = Field(default=None, description="Of a datetime that names none, as Europe/Moscow.")
+    region: str | None = Field(default=None, description="Of a phone that names none, as RU.")
+    separator: str | None = Field(default=None, min_length=1, description="Between the items of a list; default ','.")
+    decimal: str | None = Field(default=None, min_length=1, max_length=1, description="Of a float; default '.'.")
+    true: tuple[str, ...] | None = Field(default=None, strict=False, description="Words that mean true.")
+    false: tuple[str, ...] | None = Field(default=None, strict=False, description="Words that mean false.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.column is None) == (self.template is None):
+            raise PydanticCustomError("origin", "needs either `column` or `template`, and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _options_that_fit(self) -> Self:
+        for option, conversions in _OPTIONS.items():
+            if getattr(self, option) is not None and self.as_ not in conversions:
+                fits = " or ".join(f'as = "{name}"' for name in conversions)
+                raise PydanticCustomError(
+                    "option",
+                    '`{option}` goes with {fits}, not with as = "{given}"',
+                    {"option": option, "fits": fits, "given": self.as_},
+                )
+        if self.as_ in ("date", "datetime") and self.format is None:
+            raise PydanticCustomError("option", 'as = "{given}" needs `format`, as in "%d.%m.%Y"', {"given": self.as_})
+        return self
+
+
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "format": ("date", "datetime"),
+    "timezone": ("datetime",),
+    "region": ("phone",),
+    "separator": ("list",),
+    "decimal": ("float",),
+    "true": ("bool",),
+    "false": ("bool",),
+}
+
+Node = Any
+"""A value of the request: a constant, a text with {Column} placeholders, a Cell, a dict of Nodes or a list of them."""
+
+
+def _parse_node(value: object) -> Node:
+    """Tell a Cell (a table that has `column` or `template`) from a plain object of the body."""
+    if isinstance(value, Cell | str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        if _is_cell(value):
+            return Cell.model_validate(value)
+        return {str(name): _parse_node(part) for name, part in value.items()}
+    if isinstance(value, date | time):  # TOML has them as types of their own; `datetime` is a `date`
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return tuple(_parse_node(part) for part in value)
+    raise PydanticCustomError("node", "must be a text, a number, true or false, a table or a list")
+
+
+def _is_cell(value: Mapping[Any, object]) -> bool:
+    # An object of the body may well have a field called `column`; a Cell has nothing but its own options.
+    named = {"column", "template"} & set(value)
+    return bool(named) and all(isinstance(value[name], str) for name in named)
+
+
+CELL_MARK = "<cell>"
+"""Stands for the schema of a Cell until `job_schema` puts it in: a model cannot refer to one it does not hold."""
+
+_NODE_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": ["string", "number", "boolean"]},
+        {"const": CELL_MARK},
+        {"type": "array"},
+        {"type": "object"},
+    ]
+}
+NodeField = Annotated[Any, BeforeValidator(_parse_node), WithJsonSchema(_NODE_SCHEMA)]
+Nodes = Annotated[dict[str, NodeField], WithJsonSchema({"type": "object", "additionalProperties": _NODE_SCHEMA})]
+
+Matching = Literal[
+    "email", "email_profile", "email_sub", "phone", "phone_sub", "profile_id",
+    "custom", "custom_sub", "push_sub", "email_phone", "email_phone_sub",
+]  # fmt: skip
+
+SEARCH_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "email": ("email",),
+    "email_profile": ("email",),
+    "email_sub": ("email",),
+    "phone": ("phone",),
+    "phone_sub": ("phone",),
+    "profile_id": ("profile_id",),
+    "custom": ("field_name", "field_value"),
+    "custom_sub": ("field_name", "field_value"),
+    "push_sub": ("provider", "subscription_id"),
+    "email_phone": ("email", "phone"),
+    "email_phone_sub": ("email", "phone"),
+}
+"""The body fields that each matching mode searches by. The `email_phone` modes need one of the two in a row."""
+
+ANY_OF = ("email_phone", "email_phone_sub")
+
+
+class RequestTable(_Table):
+    """The body of the request, field by field as documented."""
+
+    matching: Matching = Field(default="email", description="How the profile is looked up.")
+    email: NodeField = Field(default=None, description="The search key of the e-mail modes.")
+    phone: NodeField = Field(default=None, description="The search key of the phone modes.")
+    profile_id: NodeField = Field(default=None, description="The search key of `profile_id`.")
+    field_name: str | None = Field(default=None, description="With `custom`: the field searched in.")
+    field_value: NodeField = Field(default=None, description="With `custom`: the value searched for.")
+    provider: NodeField = Field(default=None, description="With `push_sub`: the provider.")
+    subscription_id: NodeField = Field(default=None, description="With `push_sub`: the subscription.")
+    skip_triggers: bool | None = Field(default=None, description="Do not start what imports and updates trigger.")
+    skip_invalid_subscriptions: bool | None = Field(
+        default=None, description="Drop bad subscriptions instead of refusing the profile."
+    )
+    detect_geo: bool | None = Field(default=None, description="Geolocation by _regip or _ip.")
+    data: Nodes = Field(default_factory=dict, description="Profile fields, and `subscriptions`.")
+    content: Nodes = Field(default_factory=dict, description="Values for {apicontent.NAME} in templates.")
+    attach: tuple[NodeField, ...] = Field(default=(), strict=False, description="Files for the message.")
+
+    @model_validator(mode="after")
+    def _search_key_is_mapped(self) -> Self:
+        fields = SEARCH_FIELDS[self.matching]
+        mapped = [name for name in fields if getattr(self, name) is not None]
+        if self.matching in ANY_OF and mapped:
+            return self
+        if missing := [name for name in fields if name not in mapped]:
+            raise PydanticCustomError(
+                "search_key",
+                'matching = "{matching}" needs `{missing}`, the value that the profile is looked up by',
+                {"matching": self.matching, "missing": "` and `".join(missing)},
+            )
+        return self
+
+
+class RulesTable(_Table):
+    """What counts as a repeat, and what to do in doubt."""
+
+    repeat: Literal["unchanged", "identity", "file"] = Field(
+        default="unchanged",
+        description="unchanged: send a row again only when what we would send has changed. "
+        "identity: engage a person once, whatever changes. file: send each new file whole.",
+    )
+    repeat_after: Duration | None = Field(default=None, description="Forget accepted rows after this.")
+    in_doubt: Literal["resend", "hold"] = Field(
+        default="resend",
+        description="resend: send again under the same Request-ID while the installation recognises it. "
+        "hold: wait for a person.",
+    )
+    empty: Empty = Field(default="omit", description="What an empty cell becomes.")
+
+
+class LimitsTable(_Table):
+    """How hard to push, and when to give up."""
+
+    concurrency: int = Field(default=16, ge=1, le=4096, description="Requests in flight at once.")
+    rate: RateText | None = Field(default=None, description="At most so many requests a second, minute or hour.")
+    max_errors: MaxErrors | None = Field(default=None, description="Stop after so many errors, or this share.")
+    attempts: int = Field(default=5, ge=1, le=100, description="POSTs per row, throttled ones not counted.")
+    backoff: Duration = Field(default=timedelta(milliseconds=500), description="Before the second attempt; doubles.")
+    backoff_max: Duration = Field(default=timedelta(seconds=30), description="The longest wait between attempts.")
+    throttle_patience: Duration = Field(
+        default=timedelta(minutes=15), description="How long a row waits while the API says 429."
+    )
+
+
+class Job(_Table):
+    """The named, repeating import."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="The ledger knows the job by it.")
+    source: SourceTable
+    target: TargetTable
+    request: RequestTable
+    rules: RulesTable = Field(default_factory=RulesTable)
+    limits: LimitsTable = Field(default_factory=LimitsTable)
+    file: Path = Field(default=Path("job.toml"), exclude=True, description="Where the job was read from.")
+
+    def beside(self, path: str) -> Path:
+        """A path that is written relative to the job file."""
+        return (self.file.parent / Path(path).expanduser()).absolute()

@@ -1,0 +1,60 @@
+"""Quantities as people write them in a job file: `30d`, `50/s`, `5%`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)\s*")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|min|m|h)\s*")
+_PER_S = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_MAX_ERRORS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most so many requests a second."""
+
+    per_s: float
+
+    def __str__(self) -> str:
+        """As a job file would say it."""
+        return f"{self.per_s:g}/s"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLimit:
+    """When a run has seen too many errors: a count, or a share of the rows it judged or sent."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    def __str__(self) -> str:
+        """As a job file would say it."""
+        return str(self.count) if self.percent is None else f"{self.percent:g}%"
+
+
+def parse_duration(text: str) -> timedelta:
+    """`250ms`, `30s`, `10m`, `24h`, `30d`, `2w`. Raises ValueError with a sentence."""
+    if match := _DURATION.fullmatch(text):
+        return timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
+    raise ValueError(f"{text!r} is not a duration; write a number and a unit, as in '30s', '10m', '24h' or '30d'")
+
+
+def parse_rate(text: str) -> Rate:
+    """`50/s`, `3000/min`, `1000/h`. Raises ValueError with a sentence."""
+    if (match := _RATE.fullmatch(text)) and float(match[1]) > 0:
+        return Rate(float(match[1]) / _PER_S[match[2]])
+    raise ValueError(f"{text!r} is not a rate; write requests per second, minute or hour, as in '50/s' or '3000/min'")
+
+
+def parse_max_errors(value: str | int) -> ErrorLimit:
+    """`100` or `5%`. Raises ValueError with a sentence."""
+    match = _MAX_ERRORS.fullmatch(str(value))
+    if match and match[2] and float(match[1]) <= 100:  # noqa: PLR2004  a share
+        return ErrorLimit(percent=float(match[1]))
+    if match and not match[2] and match[1].isdigit():
+        return ErrorLimit(count=int(match[1]))
+    raise ValueError(f"{value!r} is not an error limit; write a number of rows or a share, as in '100' or '5%'")
