@@ -1,0 +1,20 @@
+"""The memory: claims and outcomes, durable before anything depends on them. The only door to SQLAlchemy."""
+
+from __future__ import annotations
+
+from batchrunner.ledger.codec import as_dict
+from batchrunner.ledger.history import Business, EntryRecord, History, Place, RunRecord, Wanted
+from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
+
+__all__ = [
+    "DIED",
+    "Business",
+    "EntryRecord",
+    "History",
+    "Place",
+    "RunRecord",
+    "SqlLedger",
+    "Wanted",
+    "as_dict",
+    "open_ledger",
+]

@@ -1,0 +1,115 @@
+"""Opening the database of a ledger: who may read it, how durable a commit is, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from batchrunner.errors import LedgerError
+from batchrunner.ledger import schema
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a commit waits for another job that writes to the same ledger. Its transactions take milliseconds."""
+
+IN_MEMORY = Path(":memory:")
+"""A ledger that ends with the process: for rehearsals before the first run."""
+
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # A claim must survive the machine, not only the process. NORMAL would gain nothing worth having (measured).
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA cache_size = -65536",
+)
+
+
+def locate(ledger: str) -> Path:
+    """The file behind `--ledger URL|PATH`. Raises LedgerError for a database we do not speak yet."""
+    if "://" not in ledger:
+        return Path(ledger).expanduser().absolute()
+    try:
+        url = make_url(ledger)
+    except ArgumentError as error:
+        raise LedgerError(f"{ledger}: is not a database URL; write a path, or sqlite:///path") from error
+    if url.get_backend_name() != "sqlite" or not url.database:
+        shown = url.render_as_string(hide_password=True)
+        raise LedgerError(f"{shown}: this version keeps ledgers in SQLite files; write a path, or sqlite:///path")
+    return Path(url.database).expanduser().absolute()
+
+
+def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connection]:
+    """Open a ledger file, made and migrated if need be. Raises LedgerError.
+
+    The connection is in autocommit: `transaction` begins and ends explicitly.
+    """
+    with saying(path):
+        if path != IN_MEMORY and not path.exists():
+            if not create:
+                raise LedgerError("does not exist: nothing was ever run with it")
+            _make_private_file(path)
+        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        event.listen(engine, "connect", _prepare)
+        connection = engine.connect()
+        with transaction(connection):
+            schema.migrate(connection)
+        return engine, connection
+
+
+def _make_private_file(path: Path) -> None:
+    # SQLite gives its -wal and -shm files the mode of the database, so this one call covers all three.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """All or nothing, and durable when it ends. Takes the write lock at once: a later upgrade could fail half-way."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+_HELP = (
+    ("locked", "another program holds the ledger; end it, or run again later"),
+    ("readonly", "the ledger is read-only; give yourself write permission, or name another with --ledger"),
+    ("unable to open", "the file cannot be opened; check that its folder exists and that you may write there"),
+    ("disk is full", "the disk is full; make room and run again: nothing that was settled is lost"),
+    ("not a database", "the file is not a ledger; name another file with --ledger"),
+    ("malformed", "the ledger is damaged; restore it from a backup before running again"),
+    ("disk i/o error", "the disk reports an error; check it before running again"),
+)
+
+
+@contextmanager
+def saying(path: Path) -> Iterator[None]:
+    """Turn what the database and the file system raise into a LedgerError that names the file and the next step."""
+    try:
+        yield
+    except LedgerError as error:
+        if str(error).startswith("ledger "):
+            raise
+        raise LedgerError(f"ledger {path}: {error}") from error
+    except OSError as error:
+        raise LedgerError(f"ledger {path}: {error.strerror or error}; check the path and your rights") from error
+    except SQLAlchemyError as error:
+        raise LedgerError(f"ledger {path}: {_help(str(getattr(error, 'orig', None) or error))}") from error
+
+
+def _help(message: str) -> str:
+    return next((f"{help_} ({message})" for part, help_ in _HELP if part in message.lower()), message)

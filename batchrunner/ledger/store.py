@@ -1,0 +1,307 @@
+"""The ledger as a run uses it: what stands, what is claimed, what was settled. One writer, durable on return."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.selectable import Select
+
+from batchrunner.errors import AlreadyRunning
+from batchrunner.ledger import codec
+from batchrunner.ledger.database import IN_MEMORY, locate, open_database, saying, transaction
+from batchrunner.ledger.schema import entries, live, mappings, runs, sources
+from batchrunner.model import Claim, EntryRef, Key, RunId, Settled, Source, State, Totals, Who
+from batchrunner.ports import Standing
+
+KEYS_A_QUERY = 500
+"""Keys asked for at once: enough to share the cost of a statement, below every database's limit on parameters."""
+
+LOCK_PATIENCE_S = 0.5
+"""`status` takes the lock for a moment to see whether a run holds it; a starting run must not take that for a run."""
+
+DIED = "no_answer"
+"""The code of a claim that a dead run left behind."""
+
+INSERT_CLAIM = insert(entries).values(
+    run_id=bindparam("run"),
+    source_no=bindparam("source"),
+    row_number=bindparam("row"),
+    line=bindparam("line_"),
+    key=bindparam("key_"),
+    request_id=bindparam("request"),
+    requested_ms=bindparam("requested"),
+    state=int(State.CLAIMED),
+    replayed=False,
+    attempts=0,
+)
+
+_HERE = (
+    entries.c.run_id == bindparam("run"),
+    entries.c.source_no == bindparam("source"),
+    entries.c.row_number == bindparam("row"),
+)
+
+SETTLE = (
+    update(entries)
+    .where(*_HERE)
+    .values(
+        state=bindparam("state_"),
+        code=bindparam("code_"),
+        profile_id=bindparam("profile"),
+        replayed=bindparam("replayed_"),
+        attempts=bindparam("attempts_"),
+    )
+)
+
+TAKE_OVER = update(entries).where(*_HERE).values(superseded_by=bindparam("by"))
+
+NOTE_TOTALS = update(runs).where(runs.c.id == bindparam("run")).values(totals=bindparam("totals_"))
+
+
+class _Fast:
+    """A Core statement, compiled once, that takes tuples: half the cost a row of compiling it each time."""
+
+    def __init__(self, connection: Connection, statement: Insert | Update | Select[Any], order: Sequence[str]) -> None:
+        """`order` names the bind parameters in the order in which callers give values."""
+        compiled = statement.compile(dialect=connection.dialect)
+        self._connection = connection
+        self._text = str(compiled)
+        places = list(compiled.positiontup or ())
+        fixed = compiled.params
+        # Where the statement's own order is the callers', tuples go through untouched.
+        self._direct = places == list(order)
+        self._build = [(order.index(name), None) if name in order else (None, fixed[name]) for name in places]
+
+    def __call__(self, values: Sequence[tuple[Any, ...]]) -> None:
+        """Run the statement for each tuple of values, as one `executemany`."""
+        if not self._direct:
+            values = [tuple(fixed if at is None else row[at] for at, fixed in self._build) for row in values]
+        self._connection.exec_driver_sql(self._text, list(values))
+
+
+class SqlLedger:
+    """A ledger in an SQL database (SQLite here; the SQL is portable)."""
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        """Open the ledger at a path, made or migrated if need be. Raises LedgerError."""
+        self.path = path
+        self._engine, self.connection = open_database(path, create=create)
+        fast = self.connection
+        self._insert_claims = _Fast(
+            fast, INSERT_CLAIM, ("run", "source", "row", "line_", "key_", "request", "requested")
+        )
+        self._settle = _Fast(
+            fast, SETTLE, ("state_", "code_", "profile", "replayed_", "attempts_", "run", "source", "row")
+        )
+        self._take_over = _Fast(fast, TAKE_OVER, ("by", "run", "source", "row"))
+        self._note_totals = _Fast(fast, NOTE_TOTALS, ("totals_", "run"))
+
+    @classmethod
+    def for_reading(cls, ledger: str) -> Self:
+        """The ledger that `--ledger URL|PATH` names; where there is none yet, an empty one that leaves no trace."""
+        path = locate(ledger)
+        return cls(path, create=False) if path.exists() else cls(IN_MEMORY)
+
+    def __enter__(self) -> Self:
+        """The ledger itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; what was committed stays."""
+        self.connection.close()
+        self._engine.dispose()
+
+    # --- one run of a job at a time ----------------------------------------------------------------
+
+    @contextmanager
+    def locked(self, job: str) -> Iterator[None]:
+        """Hold the job's lock: the operating system releases it when the process ends, however it ends."""
+        with saying(self.path):
+            lock = FileLock(self._lock_path(job), timeout=LOCK_PATIENCE_S, mode=0o600)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise AlreadyRunning(self._who_runs(job)) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_running(self, job: str) -> bool:
+        """Whether some process holds the job's lock now."""
+        if not self._lock_path(job).exists():
+            return False
+        try:
+            with self.locked(job):
+                return False
+        except AlreadyRunning:
+            return True
+
+    def _lock_path(self, job: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{job}.lock")
+
+    def _who_runs(self, job: str) -> str:
+        query = select(runs.c.name, runs.c.process).where(runs.c.job == job, runs.c.ended_ms.is_(None))
+        last = self.connection.execute(query.order_by(runs.c.id.desc())).first()
+        who = f"run {last.name} ({last.process})" if last else "another process"
+        return f"job {job} is already being run by {who}; wait until it ends, or run again later"
+
+    # --- a run from beginning to end ---------------------------------------------------------------
+
+    def bury_dead_runs(self, job: str, now_ms: int) -> list[str]:
+        """Say of earlier runs that never ended that they died; their open claims become in doubt.
+
+        Only for the holder of the job's lock: nobody else can be running it. Returns the names of those runs.
+        """
+        dead = runs.c.job == job, runs.c.ended_ms.is_(None)
+        with saying(self.path), transaction(self.connection):
+            found = self.connection.execute(select(runs.c.id, runs.c.name, runs.c.totals).where(*dead)).all()
+            for run_id, _, totals in found:
+                self._bury(run_id, codec.unpack_totals(totals), now_ms)
+        return [run.name for run in found]
+
+    def _bury(self, run_id: int, totals: Totals, now_ms: int) -> None:
+        open_claims = entries.c.run_id == run_id, entries.c.state == int(State.CLAIMED)
+        buried = self.connection.execute(
+            update(entries).where(*open_claims).values(state=int(State.IN_DOUBT), code=DIED)
+        ).rowcount
+        ended = totals.with_open_claims(buried, DIED)
+        values = {"ended_ms": now_ms, "ending": "died", "totals": codec.pack_totals(ended)}
+        self.connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+
+    def begin_run(
+        self,
+        *,
+        job: str,
+        name: str,
+        verb: str,
+        now_ms: int,
+        read: Sequence[Source],
+        mapping: str,
+        run_dir: str,
+    ) -> RunId:
+        """A new run, with its sources numbered from 1 and the mapping it uses."""
+        process = f"{socket.gethostname()}:{os.getpid()}"
+        with saying(self.path), transaction(self.connection):
+            row = {
+                "name": name, "job": job, "verb": verb, "started_ms": now_ms, "run_dir": run_dir, "process": process,
+                "totals": codec.pack_totals(Totals()), "mapping_id": self._mapping_id(job, mapping),
+            }  # fmt: skip
+            run_id: int = self.connection.execute(insert(runs).values(**row).returning(runs.c.id)).scalar_one()
+            if numbered := [_source_values(run_id, number, source) for number, source in enumerate(read, start=1)]:
+                self.connection.execute(insert(sources), numbered)
+        return RunId(run_id)
+
+    def _mapping_id(self, job: str, text: str) -> int:
+        same = select(mappings.c.id).where(mappings.c.job == job, mappings.c.text == text)
+        known: int | None = self.connection.execute(same).scalar()
+        if known is not None:
+            return known
+        new = insert(mappings).values(job=job, text=text).returning(mappings.c.id)
+        made: int = self.connection.execute(new).scalar_one()
+        return made
+
+    def last_mapping(self, job: str) -> str | None:
+        """The mapping of the job's last run, or None."""
+        query = select(mappings.c.text).join(runs, runs.c.mapping_id == mappings.c.id).where(runs.c.job == job)
+        with saying(self.path):
+            text: str | None = self.connection.execute(query.order_by(runs.c.id.desc()).limit(1)).scalar()
+        return text
+
+    def end_run(self, run: RunId, *, totals: Totals, ending: str, exit_code: int, now_ms: int) -> None:
+        """Close a run."""
+        values = {"ended_ms": now_ms, "ending": ending, "exit_code": exit_code, "totals": codec.pack_totals(totals)}
+        with saying(self.path), transaction(self.connection):
+            self.connection.execute(update(runs).where(runs.c.id == run).values(**values))
+
+    # --- the straight way --------------------------------------------------------------------------
+
+    def standing(self, keys: Collection[Key]) -> Mapping[Key, Standing]:
+        """How each known key stands. Keys never claimed are absent."""
+        found: dict[Key, Standing] = {}
+        # Neighbouring keys share pages of the index: asking in order costs a fraction of asking at random.
+        ordered = sorted(set(keys))
+        with saying(self.path):
+            for start in range(0, len(ordered), KEYS_A_QUERY):
+                asked = select(*STANDING).where(entries.c.key.in_(ordered[start : start + KEYS_A_QUERY]), live)
+                found |= {Key(row.key): as_standing(row) for row in self.connection.execute(asked)}
+        return found
+
+    def known_people(self, people: Sequence[Who]) -> set[Who]:
+        """Those for whom something was accepted, whatever it was. A range of the index a person; dry runs only."""
+        found: set[Who] = set()
+        with saying(self.path):
+            for who in set(people):
+                # Keys begin with who they are about. Both ends of the range are themselves possible keys.
+                theirs = entries.c.key.between(bytes(who) + bytes(8), bytes(who) + b"\xff" * 8)
+                accepted = select(entries.c.run_id).where(theirs, live, entries.c.state == int(State.ACCEPTED)).limit(1)
+                if self.connection.execute(accepted).first() is not None:
+                    found.add(who)
+        return found
+
+    def exchange(self, run: RunId, settled: Sequence[Settled], claims: Sequence[Claim], totals: Totals) -> None:
+        """In one transaction: settle what came, claim what goes next, and note the run's totals."""
+        with saying(self.path), transaction(self.connection):
+            if settled:
+                self._settle([codec.settled_values(run, one) for one in settled])
+            if taken := [(run, ref.run, ref.source_no, ref.row_number) for one in claims for ref in one.takes_over]:
+                self._take_over(taken)
+            if claims:
+                self._insert_claims([codec.claim_values(run, claim) for claim in claims])
+            self._note_totals([(codec.pack_totals(totals), run)])
+
+    def count_states(self, run: RunId) -> Mapping[State, int]:
+        """How many entries of a run stand in each state: the independent count that totals must agree with."""
+        query = select(entries.c.state, func.count()).where(entries.c.run_id == run).group_by(entries.c.state)
+        with saying(self.path):
+            return {State(state): count for state, count in self.connection.execute(query)}
+
+
+STANDING = (
+    entries.c.key,
+    entries.c.run_id,
+    entries.c.source_no,
+    entries.c.row_number,
+    entries.c.state,
+    entries.c.request_id,
+    entries.c.requested_ms,
+    entries.c.replayed,
+)
+
+
+def as_standing(row: Row[*tuple[Any, ...]]) -> Standing:
+    """A row of `STANDING` as the gate sees it."""
+    return Standing(
+        ref=EntryRef(RunId(row.run_id), row.source_no, row.row_number),
+        state=State(row.state),
+        request_id=codec.unpack_request_id(row.request_id),
+        requested_at_ms=row.requested_ms,
+        replayed=bool(row.replayed),
+    )
+
+
+def _source_values(run_id: int, number: int, source: Source) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "source_no": number,
+        "fingerprint": source.fingerprint,
+        "path": source.path,
+        "size_bytes": source.size_bytes,
+    }
+
+
+def open_ledger(ledger: str, *, create: bool = True) -> SqlLedger:
+    """Open the ledger that `--ledger URL|PATH` names. Raises LedgerError."""
+    return SqlLedger(locate(ledger), create=create)
