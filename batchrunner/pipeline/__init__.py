@@ -1,0 +1,29 @@
+"""The straight way from rows to settled outcomes; the only concurrency."""
+
+from __future__ import annotations
+
+from batchrunner.pipeline.admission import Admission, Batch
+from batchrunner.pipeline.feed import Input, PlainGate, feed, in_file_order
+from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
+from batchrunner.pipeline.retry import RetryGate
+from batchrunner.pipeline.run import Ended, Run, RunLimits
+from batchrunner.pipeline.stops import StopRequest
+from batchrunner.pipeline.window import Window
+
+__all__ = [
+    "Admission",
+    "Batch",
+    "Ended",
+    "Input",
+    "PlainGate",
+    "Rehearsal",
+    "RetryGate",
+    "Run",
+    "RunLimits",
+    "StopRequest",
+    "Window",
+    "feed",
+    "in_file_order",
+    "rehearse",
+    "sent_again",
+]

@@ -1,0 +1,153 @@
+"""Admission: from judged rows to rows that may be claimed now.
+
+The gate is asked about some hundreds of rows at once; of those, a row waits here while another request about the same
+person is in flight, and a repeat of a key that waits or flies is held back although the ledger cannot know it yet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from batchrunner.gate import Decision, Hold
+from batchrunner.model import EntryRef, Key, Request, RequestId, Skipped, SkipReason, Unusable, Who
+
+ROWS_A_QUESTION = 1_000
+"""Rows about which the gate is asked at once."""
+
+PARKED_AT_MOST = 10_000
+"""Rows that may wait for their person's turn before reading pauses: a file about one person stays in flat memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the gate said of one request, and which entries its claim would take over."""
+
+    decision: Decision
+    request_id: RequestId | None = None
+    """Of the earlier claim, with SendSame."""
+    requested_at_ms: int = 0
+    doubtful: bool = False
+    takes_over: tuple[EntryRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A request that may be claimed."""
+
+    source_no: int
+    request: Request
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one source after the mapper and the gate, in file order."""
+
+    source_no: int
+    judged: Sequence[tuple[Request, Judgement] | Unusable]
+    position: int
+    """Bytes of all sources read so far."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one call of `take` found."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unusable: list[tuple[int, Unusable]] = field(default_factory=list)
+    """With the number of their source."""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.candidates or self.skipped or self.unusable)
+
+
+class Admission:
+    """Gives out candidates in file order, one per person at a time."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        """Take rows from `batches` as they are wanted: each is judged at the moment it is asked for."""
+        self._batches = batches
+        self._queue: deque[tuple[int, tuple[Request, Judgement] | Unusable]] = deque()
+        self._flying: set[Who] = set()
+        self._parked: dict[Who, deque[Candidate]] = {}
+        self._parked_count = 0
+        self._released: deque[Candidate] = deque()
+        self._unclaimed: set[Key] = set()
+        self._claimed_since_asked: set[Key] = set()
+        self.exhausted = False
+        """Nothing more comes from the file; parked rows may still wait."""
+        self.position = 0
+
+    @property
+    def waiting(self) -> int:
+        """Rows that were read, may be sent, and have not been given out."""
+        return self._parked_count + len(self._released)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `take` could give something out without anybody landing first."""
+        return bool(self._released) or (not self.exhausted and self._parked_count < PARKED_AT_MOST)
+
+    def take(self, room: int) -> Taken:
+        """Up to `room` candidates, and what was met on the way to them. Reads at most one batch."""
+        taken = Taken()
+        while self._released and len(taken.candidates) < room:
+            taken.candidates.append(self._released.popleft())
+        if not self._queue and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
+            self._pull()
+        while self._queue and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
+            self._admit(*self._queue.popleft(), taken)
+        return taken
+
+    def claimed(self, candidates: Sequence[Candidate]) -> None:
+        """The ledger knows these now."""
+        keys = [candidate.request.key for candidate in candidates]
+        self._unclaimed.difference_update(keys)
+        # Rows in the queue were judged before these claims, so the gate could not have seen them.
+        self._claimed_since_asked.update(keys)
+
+    def landed(self, who: Who) -> None:
+        """A request about this person has ended: the next one may go."""
+        line = self._parked.get(who)
+        if line is None:
+            self._flying.discard(who)
+            return
+        self._released.append(line.popleft())
+        self._parked_count -= 1
+        if not line:
+            del self._parked[who]
+
+    def _pull(self) -> None:
+        self._claimed_since_asked.clear()
+        batch = next(self._batches, None)
+        if batch is None:
+            self.exhausted = True
+            return
+        self.position = batch.position
+        self._queue.extend((batch.source_no, judged) for judged in batch.judged)
+
+    def _admit(self, source_no: int, judged: tuple[Request, Judgement] | Unusable, taken: Taken) -> None:
+        if isinstance(judged, Unusable):
+            taken.unusable.append((source_no, judged))
+            return
+        request, judgement = judged
+        if isinstance(judgement.decision, Hold):
+            taken.skipped.append(Skipped(request, judgement.decision.reason))
+        elif request.key in self._unclaimed or request.key in self._claimed_since_asked:
+            taken.skipped.append(Skipped(request, SkipReason.REPEAT_IN_RUN))
+        else:
+            self._line_up(Candidate(source_no, request, judgement), taken)
+
+    def _line_up(self, candidate: Candidate, taken: Taken) -> None:
+        who = candidate.request.who
+        self._unclaimed.add(candidate.request.key)
+        if who in self._flying:
+            self._parked.setdefault(who, deque()).append(candidate)
+            self._parked_count += 1
+            return
+        self._flying.add(who)
+        taken.candidates.append(candidate)

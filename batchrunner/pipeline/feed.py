@@ -1,0 +1,92 @@
+"""The feed: sources through mapper and gate, as batches that are judged at the moment they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchrunner.chunks import Chunk
+from batchrunner.clock import Clock
+from batchrunner.gate import GatePolicy, SendSame, judge
+from batchrunner.model import EntryRef, Request, RunId, State, Unusable
+from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judgement
+from batchrunner.ports import Ledger, Mapper, Reader, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One source of a run, open and with its mapping compiled against its columns."""
+
+    reader: Reader
+    mapper: Mapper
+
+
+class Gatekeeper(Protocol):
+    """Asks the ledger about rows, and judges."""
+
+    def judge(self, source_no: int, rows: Sequence[Request | Unusable]) -> list[tuple[Request, Judgement] | Unusable]:
+        """One judgement per request, in order; a row that is no part of this run at all is left out."""
+        ...
+
+
+class PlainGate:
+    """The gate of `run`: every row of the file is judged by its key."""
+
+    def __init__(self, ledger: Ledger, run: RunId, policy: GatePolicy, clock: Clock) -> None:
+        """Judge for this run."""
+        self._ledger = ledger
+        self._run = run
+        self._policy = policy
+        self._clock = clock
+
+    def judge(self, source_no: int, rows: Sequence[Request | Unusable]) -> list[tuple[Request, Judgement] | Unusable]:
+        """Ask once for all keys, then decide one by one."""
+        del source_no  # a key says all there is to say
+        standing = self._ledger.standing([row.key for row in rows if isinstance(row, Request)])
+        now_ms = self._clock.now_ms()
+        return [
+            row if isinstance(row, Unusable) else (row, self.judgement(standing.get(row.key), now_ms)) for row in rows
+        ]
+
+    def judgement(self, standing: Standing | None, now_ms: int) -> Judgement:
+        """Decide about one key, and say what a claim would carry over from the entry it takes over."""
+        decision = judge(standing, self._run, self._policy, now_ms)
+        if standing is None:
+            return Judgement(decision)
+        doubtful = standing.state in (State.CLAIMED, State.IN_DOUBT, State.RESEND)
+        if isinstance(decision, SendSame):
+            return Judgement(decision, standing.request_id, standing.requested_at_ms, doubtful, (standing.ref,))
+        return Judgement(decision, doubtful=doubtful, takes_over=(standing.ref,))
+
+
+def feed(
+    inputs: Sequence[Input], gate: Gatekeeper, limit: int | None = None, rows_a_question: int = ROWS_A_QUESTION
+) -> Iterator[Batch]:
+    """All rows of all inputs in order, up to `limit` of them. Raises SourceError."""
+    left = limit
+    before = 0
+    for source_no, one in enumerate(inputs, start=1):
+        for chunk in one.reader.chunks():
+            rows = in_file_order(chunk, one.mapper)[:left]
+            for start in range(0, len(rows), rows_a_question):
+                judged = gate.judge(source_no, rows[start : start + rows_a_question])
+                yield Batch(source_no, judged, before + chunk.position)
+            if left is not None:
+                left -= len(rows)
+                if left == 0:
+                    return
+        before += one.reader.source.size_bytes
+
+
+def in_file_order(chunk: Chunk, mapper: Mapper) -> list[Request | Unusable]:
+    """The rows of a chunk, mapped, and its broken records where they stand in the file."""
+    rows = mapper.map(chunk)
+    if chunk.broken:
+        rows = sorted([*rows, *chunk.broken], key=lambda judged: judged.row.number)
+    return rows
+
+
+def merged(judgement: Judgement, also: EntryRef) -> tuple[EntryRef, ...]:
+    """The entries that a claim takes over, with one more."""
+    return judgement.takes_over if also in judgement.takes_over else (*judgement.takes_over, also)

@@ -1,0 +1,112 @@
+"""Rehearsals: reading, mapping and asking the gate without sending or writing anything.
+
+`--dry-run` counts what a run would do; the guard counts what a changed job would send a second time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from batchrunner.gate import Hold
+from batchrunner.model import Key, Request, SkipReason, State, Unusable, Who
+from batchrunner.pipeline.admission import Batch
+from batchrunner.pipeline.feed import Input
+from batchrunner.ports import Ledger
+
+
+class KnowsPeople(Protocol):
+    """A ledger that can say whom it has accepted something for."""
+
+    def known_people(self, people: Sequence[Who]) -> set[Who]:
+        """Those with at least one accepted entry, whatever was asked."""
+        ...
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a run would do."""
+
+    read: int = 0
+    new: int = 0
+    """Would be sent; nothing was ever accepted for this person."""
+    changed: int = 0
+    """Would be sent; something else was accepted for this person before."""
+    again: int = 0
+    """Would be sent again: it failed, is in doubt or was asked for."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Would be held back, by reason; `repeat_in_run` are repeats inside the file."""
+    unusable: Counter[str] = field(default_factory=Counter)
+    """By code."""
+
+    @property
+    def would_send(self) -> int:
+        """Rows that would become requests."""
+        return self.new + self.changed + self.again
+
+
+def rehearse(batches: Iterator[Batch], people: KnowsPeople, on_batch: Callable[[Batch], None]) -> Rehearsal:
+    """Count what a run over these batches would do."""
+    found = Rehearsal()
+    seen: set[Key] = set()
+    for batch in batches:
+        fresh = _count(batch, found, seen)
+        known = people.known_people(fresh)
+        changed = sum(who in known for who in fresh)
+        found.changed += changed
+        found.new += len(fresh) - changed
+        on_batch(batch)
+    return found
+
+
+def _count(batch: Batch, found: Rehearsal, seen: set[Key]) -> list[Who]:
+    """Count what the gate alone decides; whom the other rows are about comes back."""
+    fresh: list[Who] = []
+    found.read += len(batch.judged)
+    for judged in batch.judged:
+        if isinstance(judged, Unusable):
+            found.unusable[judged.code] += 1
+            continue
+        request, judgement = judged
+        if isinstance(judgement.decision, Hold):
+            found.skipped[judgement.decision.reason.value] += 1
+        elif request.key in seen:
+            found.skipped[SkipReason.REPEAT_IN_RUN.value] += 1
+        elif judgement.takes_over:
+            found.again += 1
+        else:
+            fresh.append(request.who)
+        seen.add(request.key)
+    return fresh
+
+
+# --- the guard -----------------------------------------------------------------------------------
+
+MAY_HAVE_ARRIVED = (State.ACCEPTED, State.IN_DOUBT, State.RESEND, State.CLAIMED)
+
+
+def sent_again(now: Sequence[Input], before: Sequence[Input], ledger: Ledger, go_on: Callable[[], bool]) -> int:
+    """How many rows that were accepted (or may have been) under an earlier job would be sent again under this one.
+
+    `now` and `before` are the same sources mapped by the job as it is and as it was. Stops early when `go_on` says so.
+    """
+    count = 0
+    for one, old in zip(now, before, strict=True):
+        for chunk in one.reader.chunks():
+            if not go_on():
+                return count
+            count += _crossing(one.mapper.map(chunk), old.mapper.map(chunk), ledger)
+    return count
+
+
+def _crossing(now: Sequence[Request | Unusable], before: Sequence[Request | Unusable], ledger: Ledger) -> int:
+    pairs = [
+        (new.key, old.key)
+        for new, old in zip(now, before, strict=True)
+        if isinstance(new, Request) and isinstance(old, Request) and new.key != old.key
+    ]
+    standing = ledger.standing([key for pair in pairs for key in pair])
+    arrived = {key for key, stands in standing.items() if stands.state in MAY_HAVE_ARRIVED}
+    return sum(old in arrived and new not in arrived for new, old in pairs)

@@ -1,0 +1,64 @@
+"""Sending unfinished rows again: the same straight way, with a gate that lets only wanted rows pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from batchrunner.gate import Hold, SendNew
+from batchrunner.model import EntryRef, Key, Request, SkipReason, State, Unusable
+from batchrunner.pipeline.admission import Judgement
+from batchrunner.pipeline.feed import PlainGate, merged
+from batchrunner.ports import Standing
+
+WantedEntry = tuple[Key, Standing]
+
+
+class WantedRows(Protocol):
+    """The wanted entries of each source of this run, read as they are needed."""
+
+    def between(self, source_no: int, first: int, last: int) -> Mapping[int, WantedEntry]:
+        """Wanted entries among the rows first to last of a source, by row number."""
+        ...
+
+
+class RetryGate:
+    """The gate of `retry`: only rows with a wanted entry are part of the run.
+
+    The job's mapping may have changed since, so that a row now has another key than its entry. Then the new request
+    takes the old entry's place, unless the old one is in doubt: two different messages must not both be a guess.
+    """
+
+    def __init__(self, plain: PlainGate, wanted: WantedRows) -> None:
+        """Judge wanted rows as the plain gate does."""
+        self._plain = plain
+        self._wanted = wanted
+        self.stale: list[EntryRef] = []
+        """Entries whose row asks for something else by now, which needs no sending: nobody waits for them any more."""
+
+    def judge(self, source_no: int, rows: Sequence[Request | Unusable]) -> list[tuple[Request, Judgement] | Unusable]:
+        """Leave out what is not wanted, and judge the rest."""
+        if not rows:
+            return []
+        wanted = self._wanted.between(source_no, rows[0].row.number, rows[-1].row.number)
+        kept = [row for row in rows if row.row.number in wanted]
+        judged = self._plain.judge(source_no, kept)
+        return [
+            one if isinstance(one, Unusable) else (one[0], self._replacing(*one, wanted[one[0].row.number]))
+            for one in judged
+        ]
+
+    def _replacing(self, request: Request, judgement: Judgement, entry: WantedEntry) -> Judgement:
+        key, standing = entry
+        if key == request.key:
+            return judgement
+        if isinstance(judgement.decision, Hold):
+            if judgement.decision.reason is SkipReason.ACCEPTED:
+                self.stale.append(standing.ref)
+            return judgement
+        if standing.state in (State.IN_DOUBT, State.CLAIMED):
+            return replace(judgement, decision=Hold(SkipReason.IN_DOUBT))
+        if isinstance(judgement.decision, SendNew):
+            return replace(judgement, takes_over=merged(judgement, standing.ref))
+        return judgement

@@ -1,0 +1,271 @@
+"""The straight way: rows in, claims out to the window, ends back, in one loop on one thread.
+
+    take what may be claimed -> one transaction: settle what came, claim what goes next -> hand over, write, show
+
+Nothing is sent before its claim is durable, and nothing is reported before its outcome is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from batchrunner.clock import Clock
+from batchrunner.config import ErrorLimit
+from batchrunner.errors import ApiRefusedUs, BatchrunnerError, LedgerError, ResultError, SourceError, Unbalanced
+from batchrunner.gate import Hold, SendNew, SendSame, within_window
+from batchrunner.model import (
+    Accepted,
+    Claim,
+    InDoubt,
+    RequestId,
+    RunId,
+    Settled,
+    Skipped,
+    SkipReason,
+    State,
+    Totals,
+)
+from batchrunner.pipeline.admission import Admission, Candidate, Taken
+from batchrunner.pipeline.stops import StopRequest, refused_every_row, too_many_errors
+from batchrunner.pipeline.tally import Tally
+from batchrunner.pipeline.window import Window
+from batchrunner.ports import Ledger, Progress, ResultSink
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """How far the loop may go."""
+
+    concurrency: int
+    max_errors: ErrorLimit | None
+    window_ms: int
+
+    @property
+    def room(self) -> int:
+        """Claims in the window at once: those in flight, and a few so that no connection waits for a commit.
+
+        These are all that a crash can leave in doubt, so it must not be more than the commit needs.
+        """
+        return self.concurrency + max(2, self.concurrency // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: what it adds up to, and why it stopped early, if it did."""
+
+    totals: Totals
+    error: BatchrunnerError | None
+
+
+class Run:
+    """One execution of the straight way."""
+
+    def __init__(  # noqa: PLR0913  the composition root names every part
+        self,
+        *,
+        run: RunId,
+        ledger: Ledger,
+        admission: Admission,
+        open_window: Callable[[], Window],
+        results: ResultSink,
+        progress: Progress,
+        limits: RunLimits,
+        stop: StopRequest,
+        clock: Clock,
+    ) -> None:
+        """Hold the parts; `go` does the work."""
+        self._run = run
+        self._ledger = ledger
+        self._admission = admission
+        self._open_window = open_window
+        self._results = results
+        self._progress = progress
+        self._limits = limits
+        self._stop = stop
+        self._clock = clock
+        self._tally = Tally()
+        self._flying: dict[RequestId, Claim] = {}
+        self._durable = Totals()
+        self._error: BatchrunnerError | None = None
+        self._draining = False
+
+    def go(self) -> Ended:
+        """Run until every row has ended or something stops it. Never raises what a run can end in."""
+        self._window = self._open_window()
+        self._stop.wake = self._window.wake
+        try:
+            while self._step():
+                pass
+            self._window.close()
+        except LedgerError as error:
+            # What is in flight cannot be settled any more: its claims stay open, and the next run finds them.
+            self._window.close(at_once=True)
+            return Ended(self._durable.with_open_claims(len(self._flying), "ledger"), error)
+        return Ended(self._tally.totals(), self._error or self._imbalance())
+
+    # --- one turn of the loop ------------------------------------------------------------------------
+
+    def _step(self) -> bool:
+        """Take, exchange, hand over. False when nothing is left to do."""
+        taken = self._take()
+        ends = self._collect(wait=not taken and not self._could_take())
+        if not taken and not ends and not self._flying:
+            return self._could_take()
+        claims = [self._claim(candidate) for candidate in taken.candidates]
+        self._exchange(taken, claims, ends)
+        self._look_for_reasons_to_stop(ends)
+        return True
+
+    def _collect(self, *, wait: bool) -> list[Settled]:
+        if not self._flying:
+            return []
+        ends = self._window.collect(wait=wait)
+        return ends + self._give_up(ends) if self._stop.at_once else ends
+
+    def _could_take(self) -> bool:
+        return not self._stopping() and self._admission.can_go_on and len(self._flying) < self._limits.room
+
+    def _take(self) -> Taken:
+        if not self._could_take():
+            return Taken()
+        try:
+            taken = self._admission.take(self._limits.room - len(self._flying))
+        except (SourceError, ResultError) as error:
+            self._stop_because(error)
+            return Taken()
+        return self._still_safe(taken)
+
+    def _exchange(self, taken: Taken, claims: Sequence[Claim], ends: list[Settled]) -> None:
+        self._tally.skipped(taken.skipped)
+        self._tally.unusable(end for _, end in taken.unusable)
+        self._tally.claimed(len(claims))
+        self._tally.settled(ends)
+        totals = self._tally.totals()
+        self._ledger.exchange(self._run, ends, claims, totals)
+        self._durable = totals
+        self._hand_over(taken.candidates, claims)
+        for end in ends:
+            del self._flying[end.claim.request_id]
+            self._admission.landed(end.claim.request.who)
+        self._report(taken, ends, totals)
+
+    def _hand_over(self, candidates: Sequence[Candidate], claims: Sequence[Claim]) -> None:
+        if not claims:
+            return
+        self._admission.claimed(candidates)
+        self._flying.update((claim.request_id, claim) for claim in claims)
+        self._window.submit(claims)
+
+    def _report(self, taken: Taken, ends: Sequence[Settled], totals: Totals) -> None:
+        try:
+            if taken.unusable:
+                self._results.unusable(taken.unusable)
+            if ends:
+                self._results.settled(ends)
+                self._tell(ends)
+        except ResultError as error:
+            self._stop_because(error)
+        self._progress.update(self._admission.position, totals, len(self._flying))
+
+    def _tell(self, ends: Sequence[Settled]) -> None:
+        """One line of log for each row that was not accepted. Never a payload."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        for end in ends:
+            if isinstance(end.outcome, Accepted):
+                continue
+            row, outcome = end.claim.request.row, type(end.outcome).__name__
+            log.info(
+                "row=%d line=%d source=%d outcome=%s code=%s attempts=%d elapsed_ms=%d",
+                row.number, row.line, end.claim.source_no, outcome, end.outcome.code, end.attempts, end.elapsed_ms,
+            )  # fmt: skip
+
+    # --- claims ----------------------------------------------------------------------------------------
+
+    def _claim(self, candidate: Candidate) -> Claim:
+        judgement = candidate.judgement
+        same = judgement.request_id is not None
+        return Claim(
+            source_no=candidate.source_no,
+            request=candidate.request,
+            request_id=judgement.request_id if judgement.request_id is not None else RequestId(str(uuid4())),
+            requested_at_ms=judgement.requested_at_ms if same else self._clock.now_ms(),
+            doubtful=judgement.doubtful,
+            takes_over=judgement.takes_over,
+        )
+
+    def _still_safe(self, taken: Taken) -> Taken:
+        """Hold back what waited so long that the platform might not recognise its Request-ID any more."""
+        now_ms = self._clock.now_ms()
+        late = [one for one in taken.candidates if self._too_late(one, now_ms)]
+        if not late:
+            return taken
+        self._admission.claimed(late)
+        for candidate in late:
+            self._admission.landed(candidate.request.who)
+        skipped = [Skipped(candidate.request, SkipReason.WINDOW) for candidate in late]
+        in_time = [one for one in taken.candidates if not self._too_late(one, now_ms)]
+        return Taken(in_time, taken.skipped + skipped, taken.unusable)
+
+    def _too_late(self, candidate: Candidate, now_ms: int) -> bool:
+        match candidate.judgement.decision:
+            case SendSame():
+                return not within_window(candidate.judgement.requested_at_ms, now_ms, self._limits.window_ms)
+            case SendNew() | Hold():
+                return False
+
+    # --- stopping --------------------------------------------------------------------------------------
+
+    def _stopping(self) -> bool:
+        if not self._draining and (interrupted := self._stop.error()):
+            self._stop_because(interrupted)
+        return self._draining
+
+    def _stop_because(self, error: BatchrunnerError) -> None:
+        """Claim nothing more; what is in flight settles. The first reason is the one that is told."""
+        if self._error is None:
+            self._error = error
+            log.info("stopping: %s", error)
+        if not self._draining:
+            self._draining = True
+            self._window.drain()
+
+    def _look_for_reasons_to_stop(self, ends: Sequence[Settled]) -> None:
+        for end in ends:
+            if end.refusal is not None:
+                self._stop_because(ApiRefusedUs(end.refusal))
+        totals = self._tally.totals()
+        error = too_many_errors(totals, self._limits.max_errors) or refused_every_row(totals)
+        if error is not None and not self._draining:
+            self._stop_because(error)
+
+    def _give_up(self, ends: Sequence[Settled]) -> list[Settled]:
+        """The second signal: what has not ended by now is in doubt."""
+        self._stopping()
+        self._window.close(at_once=True)
+        ended = {end.claim.request_id for end in ends}
+        late = self._window.collect(wait=False)
+        ended |= {end.claim.request_id for end in late}
+        doubt = InDoubt("interrupted", "the run was stopped before an answer came")
+        return late + [Settled(claim, doubt, 1, 1) for rid, claim in self._flying.items() if rid not in ended]
+
+    # --- the check at the end ----------------------------------------------------------------------------
+
+    def _imbalance(self) -> Unbalanced | None:
+        """Two counts that were made apart must agree: ours, and what the ledger holds of this run."""
+        totals = self._tally.totals()
+        states = self._ledger.count_states(self._run)
+        held = [states.get(state, 0) for state in (State.ACCEPTED, State.REJECTED, State.FAILED, State.IN_DOUBT)]
+        told = [totals.accepted, totals.rejected, totals.failed, totals.in_doubt]
+        if totals.balanced and held == told and not states.get(State.CLAIMED):
+            return None
+        return Unbalanced(
+            f"the run does not balance: {totals.read} rows read, {totals.ended} ended; accepted, rejected, failed and "
+            f"in doubt are {told} by our count and {held} in the ledger; this is a bug in batchrunner: report it, and "
+            "do not trust this run's summary"
+        )

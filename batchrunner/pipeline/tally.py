@@ -1,0 +1,71 @@
+"""Counting: the one mutable place in which a run's totals grow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from batchrunner.model import Accepted, Failed, InDoubt, Rejected, Settled, Skipped, Totals, Unusable
+
+
+class Tally:
+    """Counts rows as they are taken up and as they end."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._ends: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._codes: Counter[str] = Counter()
+        self._claimed = 0
+        self._requests = 0
+        self._replays = 0
+
+    def claimed(self, claims: int) -> None:
+        """So many rows were taken up and have yet to end."""
+        self._claimed += claims
+
+    def skipped(self, ends: Iterable[Skipped]) -> None:
+        """Rows that the gate held back."""
+        for end in ends:
+            self._skipped[end.reason.value] += 1
+
+    def unusable(self, ends: Iterable[Unusable]) -> None:
+        """Rows that never became requests."""
+        for end in ends:
+            self._ends["unusable"] += 1
+            self._codes[f"unusable:{end.code}"] += 1
+
+    def settled(self, ends: Iterable[Settled]) -> None:
+        """Claims that have ended."""
+        for end in ends:
+            self._requests += end.requests
+            self._replays += end.replayed
+            match end.outcome:
+                case Accepted():
+                    self._ends["accepted"] += 1
+                case Rejected(code, _):
+                    self._bad("rejected", code)
+                case Failed(code, _):
+                    self._bad("failed", code)
+                case InDoubt(code, _):
+                    self._bad("in_doubt", code)
+
+    def _bad(self, outcome: str, code: str) -> None:
+        self._ends[outcome] += 1
+        self._codes[f"{outcome}:{code}"] += 1
+
+    def totals(self) -> Totals:
+        """What it adds up to now. Claims that have not ended count as read: the ledger knows them as open."""
+        ends = self._ends
+        return Totals(
+            read=self._claimed + ends["unusable"] + self._skipped.total(),
+            accepted=ends["accepted"],
+            rejected=ends["rejected"],
+            failed=ends["failed"],
+            in_doubt=ends["in_doubt"],
+            unusable=ends["unusable"],
+            skipped=dict(self._skipped),
+            codes=dict(self._codes),
+            requests=self._requests,
+            replays=self._replays,
+        )

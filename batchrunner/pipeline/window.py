@@ -1,0 +1,122 @@
+"""The window between the two sides: a thread that runs the HTTP side's event loop, and a bounded set of claims in it.
+
+The side that owns file, mapper and ledger calls `submit` and `collect`; the loop's thread runs the submitter and
+never sees the ledger. Claims cross in batches, and ends come back in batches: one wake-up each, not one per row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from batchrunner.model import Claim, InDoubt, Settled
+from batchrunner.ports import Submitter
+
+log = logging.getLogger(__name__)
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+class Window:
+    """Up to `concurrency` claims being submitted, a few more waiting their turn."""
+
+    def __init__(self, make_submitter: Callable[[], Submitter], concurrency: int, new_loop: LoopFactory) -> None:
+        """Start the thread; `make_submitter` is called in it."""
+        self._make_submitter = make_submitter
+        self._concurrency = concurrency
+        self._new_loop = new_loop
+        self._ends: SimpleQueue[list[Settled]] = SimpleQueue()
+        self._done: list[Settled] = []
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="submit", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    # --- the side of file and ledger ---------------------------------------------------------------
+
+    def submit(self, claims: Sequence[Claim]) -> None:
+        """Hand over claims that are durable in the ledger."""
+        self._loop.call_soon_threadsafe(self._feed, claims)
+
+    def collect(self, *, wait: bool) -> list[Settled]:
+        """What has ended since last asked. With `wait`, at least one end, or nothing when woken."""
+        ends: list[Settled] = []
+        try:
+            ends += self._ends.get(block=wait)
+            while True:
+                ends += self._ends.get_nowait()
+        except Empty:
+            return ends
+
+    def wake(self) -> None:
+        """Let a waiting `collect` return. Safe inside a signal handler."""
+        self._ends.put([])
+
+    def drain(self) -> None:
+        """Start nothing new: what is in flight ends as the world decides, the rest ends unsent."""
+        self._loop.call_soon_threadsafe(self._submitter.drain)
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the thread. `at_once` gives up what is in flight; otherwise everything must have been collected."""
+        if not self._thread.is_alive():
+            return
+        if at_once:
+            log.warning("giving up what is in flight")
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    # --- the side of HTTP ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=self._new_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+            self._stop = asyncio.Event()
+            self._queue: asyncio.Queue[Claim] = asyncio.Queue()
+            self._submitter = self._make_submitter()
+        except BaseException as error:  # noqa: BLE001  raised again by the thread that asked for the window
+            self._failure = error
+            return
+        finally:
+            self._started.set()
+        workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
+        await self._stop.wait()
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        await self._submitter.aclose()
+
+    def _feed(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self._queue.put_nowait(claim)
+
+    async def _work(self) -> None:
+        while True:
+            claim = await self._queue.get()
+            try:
+                settled = await self._submitter.submit(claim)
+            except Exception as error:
+                # One of the two edges: a submitter with a bug must not lose its neighbours' outcomes, nor this one.
+                log.exception("the submitter failed on row %s", claim.request.row.number)
+                name = type(error).__name__
+                settled = Settled(claim, InDoubt(f"bug:{name}", f"the submitter failed with {name}"), 1, 1)
+            self._ended(settled)
+
+    def _ended(self, settled: Settled) -> None:
+        if not self._done:
+            # By the time this runs, everything that ended in the same turn of the loop is in the list.
+            self._loop.call_soon(self._flush)
+        self._done.append(settled)
+
+    def _flush(self) -> None:
+        self._ends.put(self._done)
+        self._done = []
