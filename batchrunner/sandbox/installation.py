@@ -1,0 +1,237 @@
+"""The platform's side of the conversation, without HTTP: from a request as it arrived to what leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from batchrunner.sandbox.answers import Answer, RefusalError, Reply, accepted, refused
+from batchrunner.sandbox.calls import read_call
+from batchrunner.sandbox.chance import Chance
+from batchrunner.sandbox.faults import Fault, Layer, Moment, page_of, plain
+from batchrunner.sandbox.matching import read_search
+from batchrunner.sandbox.observing import RequestLog, Stats
+from batchrunner.sandbox.replays import Once, ReplayMemory
+from batchrunner.sandbox.store import Store
+from batchrunner.sandbox.wire import Format, answer_format, read_body, render
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from batchrunner.sandbox.observing import Incoming
+    from batchrunner.sandbox.settings import Settings
+    from batchrunner.sandbox.wire import Body
+
+CALL_PATH: Final = "/api/v1.1/workflows/import_and_start"
+_TOO_MANY_REQUESTS: Final = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What leaves: a reply, whole (`cut` None), only half of it ("half"), or nothing at all ("drop")."""
+
+    reply: Reply
+    cut: Literal["drop", "half"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A request that got through the door: readable, and with a good token."""
+
+    body: Body
+    raw: bytes
+    form: Format
+    request_id: str | None
+    value: str | None
+
+
+class Installation:
+    """One platform in memory: its data, its memory of repeats, its faults. Everything on one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.settings = settings
+        self.store = Store()
+        self.stats = Stats()
+        self.log = RequestLog(settings.keep_requests)
+        self.memory = ReplayMemory(clock)
+        self._chance = Chance(settings)
+        self._bucket = Bucket(clock)
+        self._sleep = sleep
+
+    async def answer(self, incoming: Incoming) -> Delivery:
+        """Answer one request under `/api/`."""
+        self.stats.arrived()
+        try:
+            self.log.note(incoming)
+            if not self._bucket.admits(self.settings.rate_limit):
+                self.stats.rate_limited += 1
+                return Delivery(plain(_TOO_MANY_REQUESTS))
+            return await self._answer(incoming)
+        finally:
+            self.stats.left()
+
+    def change(self, changes: Mapping[str, object]) -> Settings:
+        """Replace settings while running. Raises ValueError, and then nothing has changed."""
+        settings = self.settings.changed(changes)
+        self.settings = settings
+        self._chance.load(settings)
+        if "seed" in changes:
+            self._chance.reseed(settings.seed)
+        self.log = self.log.resized(settings.keep_requests)
+        return settings
+
+    def reset(self) -> None:
+        """Forget all data, repeats, counts and fired faults. The settings stay."""
+        self.store = Store()
+        self.stats.clear()
+        self.log = RequestLog(self.settings.keep_requests)
+        self.memory.clear()
+        self._chance.reseed(self.settings.seed)
+
+    async def _answer(self, incoming: Incoming) -> Delivery:
+        visit = self._at_the_door(incoming)
+        if isinstance(visit, Reply):
+            return self._delivered(visit)
+        identity = "" if visit.value is None else visit.value.lower()
+        self.stats.identified(identity)
+        try:
+            # Let whatever else has arrived in: otherwise each call would be over before the next is seen, and the
+            # counts of what is in flight at once would say 1 to every client.
+            await asyncio.sleep(0)
+            return await self._serve(visit)
+        finally:
+            self.stats.released(identity)
+
+    def _at_the_door(self, incoming: Incoming) -> _Visit | Reply:
+        """Refuse what never reaches a method. These refusals are not remembered for repeats."""
+        content_type = incoming.headers.get("Content-Type", "")
+        body: Body | None = None
+        try:
+            _check_method(incoming)
+            body = read_body(content_type, incoming.raw)
+            self._check_token(incoming.headers.get("Authorization", ""), body)
+        except RefusalError as refusal:
+            return self._rendered(refusal.answer, answer_format(body, content_type))
+        # "Request-ID is looked at first", the other spelling is from the older text.
+        request_id = incoming.headers.get("Request-ID") or incoming.headers.get("X-Request-ID")
+        return _Visit(body, incoming.raw, answer_format(body, content_type), request_id, _search_value(body))
+
+    def _check_token(self, authorization: str, body: Body) -> None:
+        scheme, _, credential = authorization.partition(" ")
+        token = credential.strip() if scheme.lower() == "bearer" else body.get("token")
+        if not token:
+            raise RefusalError(401)
+        if token != self.settings.token:
+            raise RefusalError(403)
+
+    async def _serve(self, visit: _Visit) -> Delivery:
+        fault = self._chance.fault(Layer.DELIVERY, visit.value)
+        if fault is not None:
+            self.stats.by_fault[fault.name] += 1
+            if fault.moment is Moment.BEFORE:
+                return _struck(fault, None)
+        once = await self._once(visit)
+        reply = _marked(once, visit.request_id)
+        return self._delivered(reply) if fault is None else _struck(fault, reply)
+
+    async def _once(self, visit: _Visit) -> Once:
+        window_s = self.settings.dedupe_window_s
+        self.memory.expire(window_s)
+        if visit.request_id is None or not window_s:
+            return Once(await self._execute(visit))
+        once = await self.memory.once(
+            visit.request_id, hash(visit.raw), lambda: self._execute(visit), self._is_for_repeats
+        )
+        self.memory.trim(self.settings.dedupe_capacity)
+        self.stats.replays += once.replayed
+        self.stats.repeats_with_other_body += once.other_body
+        return once
+
+    def _is_for_repeats(self, reply: Reply) -> bool:
+        return reply.code == 0 or self.settings.remember_errors
+
+    async def _execute(self, visit: _Visit) -> Reply:
+        fault = self._chance.fault(Layer.EXECUTION, visit.value)
+        if fault is not None:
+            self.stats.by_fault[fault.name] += 1
+        answer = self._verdict(visit, fault)
+        # The effect comes first: whoever goes away while waiting for the answer has been served all the same.
+        wait_s = self.settings.latency_s + self._chance.spread(self.settings.jitter_s)
+        wait_s += fault.number if fault is not None and fault.kind == "slow" else 0
+        if wait_s:
+            await self._sleep(wait_s)
+        return self._rendered(answer, visit.form)
+
+    def _verdict(self, visit: _Visit, fault: Fault | None) -> Answer:
+        failing = fault if fault is not None and fault.kind == "fail" else None
+        if failing is not None and failing.moment is Moment.BEFORE:
+            return refused(int(failing.number))
+        try:
+            engagement = self.store.carry_out(read_call(visit.body, self.settings), visit.request_id)
+        except RefusalError as refusal:
+            return refusal.answer
+        self.stats.effects += 1
+        self.stats.profiles_created += engagement.created
+        if failing is not None:
+            return refused(int(failing.number))
+        return accepted(None if fault is not None and fault.kind == "noid" else engagement.profile_id)
+
+    def _rendered(self, answer: Answer, form: Format) -> Reply:
+        return render(answer, form, mirror=self.settings.http_status == "mirror")
+
+    def _delivered(self, reply: Reply) -> Delivery:
+        if reply.code is not None:
+            self.stats.by_code[reply.code] += 1
+        return Delivery(reply)
+
+
+class Bucket:
+    """A rate limit: bursts up to one second's worth, then as many as the rate fills in."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._filled_s = clock()
+        self._level: float | None = None
+
+    def admits(self, rate: float) -> bool:
+        """Whether one more request may pass now; it then has. A rate of 0 admits everything."""
+        if not rate:
+            return True
+        now_s, full = self._clock(), max(1, rate)
+        level = full if self._level is None else min(full, self._level + (now_s - self._filled_s) * rate)
+        self._filled_s = now_s
+        self._level = level - 1 if level >= 1 else level
+        return level >= 1
+
+
+def _check_method(incoming: Incoming) -> None:
+    if incoming.path != CALL_PATH or incoming.method != "POST":
+        raise RefusalError(501, f"{incoming.method} {incoming.path}")
+
+
+def _search_value(body: Body) -> str | None:
+    try:
+        return read_search(body).value
+    except RefusalError:
+        return None  # refused when it is executed; until then it is about nobody
+
+
+def _marked(once: Once, request_id: str | None) -> Reply:
+    if not once.replayed or request_id is None:
+        return once.reply
+    return dataclasses.replace(once.reply, headers=(("Duplicate-Request", "true"), ("Duplicate-Key", request_id)))
+
+
+def _struck(fault: Fault, reply: Reply | None) -> Delivery:
+    page = page_of(fault)
+    if page is not None:
+        return Delivery(page)
+    return Delivery(reply or plain(502), "half" if fault.kind == "half" else "drop")
