@@ -1,0 +1,276 @@
+"""CSV records, exactly: the stdlib reader splits, and every physical line ends up in one record.
+
+Broken quoting costs the first line of the record it is in, and nothing else: reading goes on at the next line.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from batchrunner.errors import SourceError
+from batchrunner.model import Row, Unusable
+from batchrunner.sources.files import InputFile
+from batchrunner.sources.lines import PhysicalLines, undecodable_at
+from batchrunner.sources.reading import Batch, bad_bytes
+
+# The limit is one for the whole process and would end cells of 128 KiB. Lines and records are bounded here and
+# in `lines`, so it may be as high as a C long is everywhere.
+csv.field_size_limit(2**31 - 1)
+
+_MAX_OPEN = 16 << 20
+"""How far a quoted cell may run over line ends before its quote counts as never closed, in weight (below)."""
+
+_LINE_WEIGHT = 64
+"""A line weighs as much as its characters and this, about what a string costs: bounds memory for empty lines too."""
+
+_CREDIT_PER_LINE = 1 << 10
+_LEAST_OPEN = 16 << 10
+"""Looking for a closing quote in vain means re-reading. A file that makes us do it all the time may make us do it
+for so much weight per line; from then on a quoted cell may run on for `_LEAST_OPEN` only."""
+
+
+class _OpenQuoteError(Exception):
+    """The record runs on inside quotes to the end of the file, or too far."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Why a record could not be split."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Consecutive lines as records: record i is in `lines[ends[i - 1]:ends[i]]`. A faulty one is the last line."""
+
+    first_line: int
+    lines: list[str]
+    records: list[list[str]]
+    ends: list[int]
+    fault: _Fault | None
+
+    def spans(self) -> Iterator[tuple[list[str], int, int]]:
+        """Each record with the indices of its lines."""
+        return zip(self.records, chain((0,), self.ends), self.ends, strict=False)
+
+
+class _Splitter:
+    """Physical lines to lists of cells."""
+
+    def __init__(self, lines: PhysicalLines, delimiter: str, quote: str) -> None:
+        self._lines = lines
+        self._delimiter = delimiter
+        self._quote = quote
+        self._spent = 0
+
+    def split(self) -> _Split | None:
+        """The next block of lines, up to the first record with broken quotes; None at the end of the file."""
+        first_line = self._lines.taken + 1
+        block = self._lines.block()
+        if not block:
+            return None
+        records: list[list[str]] = []
+        ends: list[int] = []
+        fault = self._collect(block, records, ends)
+        if fault:
+            begin = ends[-1] if ends else 0
+            self._lines.give_back(block[begin + 1 :])
+            del block[begin + 1 :]
+        return _Split(first_line, block, records, ends, fault)
+
+    def _collect(self, block: list[str], records: list[list[str]], ends: list[int]) -> _Fault | None:
+        source = chain(block, self._rest_of_record(block, ends))
+        reader = csv.reader(source, delimiter=self._delimiter, quotechar=self._quote, strict=True)
+        add_record, add_end = records.append, ends.append
+        try:
+            for record in reader:
+                add_record(record)
+                add_end(reader.line_num)
+        except _OpenQuoteError as error:
+            return _Fault("open_quote", str(error))
+        except csv.Error:
+            ahead = reader.line_num - 1 - (ends[-1] if ends else 0)
+            return _Fault("bad_quotes", _bad_quotes(ahead))
+        return None
+
+    def _rest_of_record(self, block: list[str], ends: list[int]) -> Iterator[str]:
+        """Asked for when the block is used up: more lines, but only as long as a quote is still open."""
+        begin = ends[-1] if ends else 0
+        weight = sum(map(len, block[begin:])) + _LINE_WEIGHT * (len(block) - begin)
+        limit = min(_MAX_OPEN, max(_LEAST_OPEN, self._credit()))
+        while (ends[-1] if ends else 0) < len(block):
+            line = self._lines.line() if weight <= limit else ""
+            if not line:
+                self._spent += weight
+                raise _OpenQuoteError(_open_quote(len(block) - begin, at_end=weight <= limit))
+            block.append(line)
+            weight += len(line) + _LINE_WEIGHT
+            yield line
+
+    def _credit(self) -> int:
+        return 4 * _MAX_OPEN + _CREDIT_PER_LINE * self._lines.taken - self._spent
+
+
+def _bad_quotes(lines_ahead: int) -> str:
+    where = f"{lines_ahead} line(s) further down" if lines_ahead else "on this line"
+    return (
+        f"A quoted cell goes on after its closing quote ({where}); quotes inside a quoted cell must be doubled, "
+        f"or `quote` under [source] be set to another character."
+    )
+
+
+def _open_quote(lines: int, *, at_end: bool) -> str:
+    where = "up to the end of the file" if at_end else f"on the {lines} lines looked at"
+    return f"A quote opens and is not closed {where}; the line was taken alone, and reading went on at the next one."
+
+
+class CsvFormat:
+    """How one CSV file is split, and the columns of its header."""
+
+    def __init__(self, columns: tuple[str, ...], delimiter: str, quote: str) -> None:
+        """Use `of`."""
+        self.columns = columns
+        self._delimiter = delimiter
+        self._quote = quote
+
+    @classmethod
+    def of(cls, file: InputFile, delimiter: str, quote: str) -> CsvFormat:
+        """Read the header. Raises SourceError when there is none, or it is not fit to name columns."""
+        _check_dialect(file, delimiter, quote)
+        with file.lines() as lines:
+            splitter = _Splitter(lines, delimiter, quote)
+            return cls(_header(file, lines, splitter), delimiter, quote)
+
+    def batches(self, lines: PhysicalLines) -> Iterator[Batch[tuple[str, ...]]]:
+        """The data records, numbered from 1."""
+        splitter = _Splitter(lines, self._delimiter, self._quote)
+        _pass_header(lines, splitter)
+        judge = _Judge(lines, len(self.columns))
+        while split := splitter.split():
+            yield judge.judge(split)
+
+    def table(self, values: Sequence[tuple[str, ...]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        """The records are the cells."""
+        return self.columns, values
+
+
+class _Judge:
+    """Which records are rows; numbers them as it goes."""
+
+    def __init__(self, lines: PhysicalLines, width: int) -> None:
+        self._lines = lines
+        self._width = width
+        self._number = 0
+
+    def judge(self, split: _Split) -> Batch[tuple[str, ...]]:
+        batch = self._plain(split) if self._is_plain(split) else self._each(split)
+        if split.fault:
+            self._number += 1
+            row = Row(self._number, split.first_line + len(split.lines) - 1, split.lines[-1].rstrip("\r\n"))
+            batch.broken.append(Unusable(row, split.fault.code, split.fault.text))
+        return batch
+
+    def _is_plain(self, split: _Split) -> bool:
+        """One line per record, no blank lines, all of the same width, no odd bytes: what most blocks are."""
+        return (
+            split.ends[-1:] == [len(split.records)]  # each record has at least one line, so each has one
+            and set(map(len, split.records)) == {self._width}
+            and not (self._lines.suspicious and self._lines.where_undecodable(split.lines))
+        )
+
+    def _plain(self, split: _Split) -> Batch[tuple[str, ...]]:
+        records: list[tuple[str, ...]] = list(map(tuple, split.records))
+        first, count = self._number + 1, len(records)
+        numbers, lines = range(first, first + count), range(split.first_line, split.first_line + count)
+        self._number += count
+        return Batch(list(map(Row, numbers, lines, records)), records)
+
+    def _each(self, split: _Split) -> Batch[tuple[str, ...]]:
+        batch: Batch[tuple[str, ...]] = Batch()
+        suspicious = self._lines.suspicious
+        for record, begin, end in split.spans():
+            if not record:  # a blank line
+                continue
+            self._number += 1
+            cells = tuple(record)
+            row = Row(self._number, split.first_line + begin, cells)
+            fault = self._bad_bytes(row, split.lines[begin:end]) if suspicious else None
+            fault = fault or self._bad_width(len(cells))
+            if fault:
+                batch.broken.append(Unusable(row, fault.code, fault.text))
+            else:
+                batch.rows.append(row)
+                batch.values.append(cells)
+        return batch
+
+    def _bad_bytes(self, row: Row, lines: list[str]) -> _Fault | None:
+        where = self._lines.where_undecodable(lines)
+        return where and _Fault("bad_bytes", bad_bytes(row.line + where[0], where[1], self._lines.encoding))
+
+    def _bad_width(self, found: int) -> _Fault | None:
+        if found == self._width:
+            return None
+        code = "extra_fields" if found > self._width else "missing_fields"
+        return _Fault(code, f"Fields expected, as in the header: {self._width}; found: {found}.")
+
+
+def _check_dialect(file: InputFile, delimiter: str, quote: str) -> None:
+    if delimiter == quote or {delimiter, quote} & {"\r", "\n"}:
+        raise SourceError(
+            f"{file.path}: the delimiter {delimiter!r} and the quote {quote!r} cannot be told from each other or "
+            f"from line ends; change `delimiter` or `quote` under [source]"
+        )
+
+
+def _header(file: InputFile, lines: PhysicalLines, splitter: _Splitter) -> tuple[str, ...]:
+    """The names of the columns, exactly as written."""
+    split = _pass_header(lines, splitter)
+    if split is None:
+        raise SourceError(f"{file.path}: is empty, it lacks even a header; export it again")
+    if split.fault:
+        raise SourceError(
+            f"{file.path}: the header on line {lines.taken} has a quote that never closes, or text after a closing "
+            f"quote; correct the header, or set `quote` under [source]"
+        )
+    names = split.records[-1]
+    if undecodable_at("".join(names)) is not None:
+        raise SourceError(
+            f"{file.path}: the header on line {split.first_line} is not written in {lines.encoding}; set `encoding` "
+            f"under [source] to the encoding of the file, such as cp1251"
+        )
+    _check_names(file, names)
+    return tuple(names)
+
+
+def _pass_header(lines: PhysicalLines, splitter: _Splitter) -> _Split | None:
+    """Take blank lines and the header, and leave `lines` just behind it."""
+    while split := splitter.split():
+        for number, (record, begin, end) in enumerate(split.spans(), 1):
+            if record:
+                lines.give_back(split.lines[end:])
+                del split.lines[end:], split.records[number:], split.ends[number:]
+                return _Split(split.first_line + begin, split.lines, split.records, split.ends, None)
+        if split.fault:
+            return split
+    return None
+
+
+def _check_names(file: InputFile, names: Sequence[str]) -> None:
+    where = f"{file.path}: in the header,"
+    if nameless := [str(at) for at, name in enumerate(names, 1) if not name.strip()]:
+        raise SourceError(f"{where} column {_and(nameless)} of {len(names)} has no name; name it, or remove the column")
+    for name, count in Counter(names).items():
+        if count > 1:
+            at = [str(place) for place, each in enumerate(names, 1) if each == name]
+            raise SourceError(f"{where} columns {_and(at)} are all named {name!r}; rename or remove all but one")
+
+
+def _and(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,144 @@
+"""The physical lines of a file as text, block by block, with a way back. Bytes that are no text are kept."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+from pathlib import Path
+
+from batchrunner.errors import SourceError
+
+BLOCK_CHARS = 1 << 16
+"""Read at once. Blocks that stay in the processor's cache are read three times as fast as blocks of a megabyte."""
+
+_BLOCK_LINES = 256
+"""Of lines that were given back: re-reading after each of many faults must not cost a large block each time."""
+
+MAX_LINE_BYTES = 16 << 20
+"""A longer line is no line: reading on would take all memory. Cells of some megabytes are still fine."""
+
+_ERRORS = "batchrunner.keep"
+
+
+class PhysicalLines:
+    """Lines in file order with their line ends (LF, CR, CRLF, mixed), as `csv.reader` wants them."""
+
+    def __init__(self, file: BoundedFile, encoding: str) -> None:
+        """Read `file` on from where it stands."""
+        self.encoding = encoding
+        self.taken = 0
+        """Lines taken and not given back: the number of the next line is one more."""
+        self._file = file
+        self._undecodable_before = _keep.count
+        self._text = io.TextIOWrapper(file, encoding=encoding, errors=_ERRORS, newline="")
+        self._back: list[str] = []  # last line first, so that taking the next one costs nothing
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file consumed, read-ahead included."""
+        return self._file.tell()
+
+    @property
+    def suspicious(self) -> bool:
+        """Undecodable bytes have been met. May be a false alarm (another file's); is never a missed one."""
+        return _keep.count != self._undecodable_before
+
+    def block(self) -> list[str]:
+        """The next lines; none at the end of the file."""
+        if self._back:
+            lines = self._back[: -_BLOCK_LINES - 1 : -1]
+            del self._back[-len(lines) :]
+        else:
+            lines = self._text.readlines(BLOCK_CHARS)
+            if self.taken == 0 and lines:  # a file that was saved twice may carry a second byte-order mark
+                lines[0] = lines[0].lstrip("\ufeff")
+        self.taken += len(lines)
+        return lines
+
+    def line(self) -> str:
+        """The next line; empty at the end of the file."""
+        line = self._back.pop() if self._back else self._text.readline()
+        self.taken += bool(line)
+        return line
+
+    def give_back(self, lines: list[str]) -> None:
+        """Take the last lines back, to give them again."""
+        self._back.extend(reversed(lines))
+        self.taken -= len(lines)
+
+    def where_undecodable(self, lines: list[str]) -> tuple[int, int] | None:
+        """The first undecodable byte of some lines: how many of them come before it, and its 1-based offset."""
+        text = "".join(lines)
+        at = undecodable_at(text)
+        if at is None:
+            return None
+        before = text[:at]
+        whole = 0
+        while len(lines[whole]) <= at:
+            at -= len(lines[whole])
+            whole += 1
+        return whole, len(before.encode(self.encoding, "replace")) + 1
+
+
+def undecodable_at(text: str) -> int | None:
+    """Index of the first character that stands for an undecodable byte, if there is one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+class BoundedFile(io.BufferedReader):
+    """A file that refuses to be read when its lines never end."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it."""
+        super().__init__(io.FileIO(path))
+        self._path = path
+        self._unended_bytes = 0
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """As any file; raises SourceError when a line grows past all measure."""
+        data = super().read1(size)
+        if b"\n" in data or b"\r" in data:
+            self._unended_bytes = 0
+        elif (unended := self._unended_bytes + len(data)) > MAX_LINE_BYTES:
+            raise SourceError(
+                f"{self._path}: a line before byte {self.tell()} is longer than {MAX_LINE_BYTES >> 20} MB; "
+                f"check that this is a CSV or JSONL file, and cut the damaged line out"
+            )
+        else:
+            self._unended_bytes = unended
+        return data
+
+    def stamp(self) -> tuple[int, int]:
+        """Size in bytes and time of the last change in ns, now."""
+        status = os.fstat(self.fileno())
+        return status.st_size, status.st_mtime_ns
+
+
+class _Keep:
+    """A decoding error handler: keeps each undecodable byte as a surrogate, and counts that there was one.
+
+    Clean files pay nothing, since it is never called. As `surrogateescape`, bytes become U+DC80 to U+DCFF;
+    unlike it, it also keeps the low bytes that UTF-16 and double-byte encodings may stumble over.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeDecodeError):
+            raise error
+        self.count += 1
+        # Only as much as must be: what follows a broken first byte may be a delimiter or a line end. The
+        # units of UTF-16 and UTF-32 are the exception, as what follows half of one would be read askew.
+        in_units = error.encoding.replace("_", "-").lower().startswith(("utf-16", "utf16", "utf-32", "utf32"))
+        end = error.end if in_units else error.start + 1
+        return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : end]), end
+
+
+_keep = _Keep()
+codecs.register_error(_ERRORS, _keep)
