@@ -1,0 +1,38 @@
+"""Rows become requests: pure, a chunk at a time, by a mapping that is compiled once per run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from batchrunner.config import Job
+from batchrunner.errors import ConfigError
+from batchrunner.mapping.compiling import Compiler
+from batchrunner.mapping.mapper import RowMapper
+from batchrunner.mapping.texts import job_from_mapping_text, mapping_text
+from batchrunner.model import Source
+from batchrunner.ports import Mapper
+
+__all__ = ["compile_mapping", "job_from_mapping_text", "lint_mapping", "mapping_columns", "mapping_text"]
+
+
+def compile_mapping(job: Job, source: Source, columns: Sequence[str], source_name: str) -> Mapper:
+    """The Mapper of a job for a source with these columns. Raises ConfigError with every mistake, one a line."""
+    compiler = Compiler(job, columns, source_name)
+    plan = compiler.plan()
+    if compiler.mistakes:
+        raise ConfigError("\n".join(compiler.mistakes))
+    return RowMapper(job, source, plan)
+
+
+def lint_mapping(job: Job) -> list[str]:
+    """The mistakes of a mapping that can be found without a file, a sentence each."""
+    compiler = Compiler(job)
+    compiler.plan()
+    return compiler.mistakes
+
+
+def mapping_columns(job: Job) -> list[str]:
+    """The columns that the mapping names, in the order of the body."""
+    compiler = Compiler(job)
+    compiler.plan()
+    return list(dict.fromkeys(use.column for use in compiler.uses))

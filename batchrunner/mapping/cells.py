@@ -1,0 +1,190 @@
+"""What a cell of the job file asks for: its options checked, and the function that judges one text."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import zoneinfo
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from batchrunner.config import Cell
+from batchrunner.mapping import conversions, phones
+from batchrunner.mapping.conversions import Convert, canonical
+from batchrunner.mapping.problems import Problem, is_blank, shape
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyRule:
+    """What the place of a cell in the request says about empty ones."""
+
+    empty: str
+    """The rule where the cell has none: omit, null or keep."""
+    overrides: bool = False
+    """The rule holds whatever the cell says."""
+    needed: str | None = None
+    """Why a row without it is unusable, or None."""
+
+
+def judged(cell: Cell, rule: EmptyRule) -> Callable[[str], object]:
+    """The function that turns one text into the cell's value, into UNSET, or into a Problem."""
+    convert = converter(cell)
+    blank = _blank(cell, rule, convert)
+    subject, code = subject_of(cell), f"bad_{cell.as_}"
+
+    def judge(text: str) -> object:
+        if not text or text.isspace():
+            return blank
+        try:
+            return convert(text)
+        except ValueError as error:
+            return Problem(code, f"{subject}: '{shape(text)}' {error}")
+
+    # A list of nothing but separators is empty too.
+    return judge if cell.as_ != "list" else lambda text: judge(text) or blank
+
+
+def _blank(cell: Cell, rule: EmptyRule, convert: Convert) -> object:
+    """What an empty cell becomes. `keep` means something for texts only: an empty date is no date."""
+    if cell.default is not None:
+        return _default(cell, convert)
+    if cell.required or rule.needed:
+        return Problem("missing", f"{subject_of(cell)} is empty, {rule.needed or 'and the job requires it'}")
+    match rule.empty if rule.overrides or cell.empty is None else cell.empty:
+        case "null":
+            return None
+        case "keep" if cell.as_ == "text":
+            return ""
+    return UNSET
+
+
+def subject_of(cell: Cell) -> str:
+    """How sentences call the cell."""
+    return f"template '{cell.template}'" if cell.column is None else f"column '{cell.column}'"
+
+
+def converter(cell: Cell) -> Convert:
+    """The conversion of a cell whose options are all right."""
+    match cell.as_:
+        case "text":
+            return conversions.parse_text
+        case "int":
+            return conversions.parse_int
+        case "float":
+            return conversions.float_parser(cell.decimal or ".")
+        case "bool":
+            return conversions.bool_parser(*_words(cell))
+        case "date":
+            return conversions.date_parser(cell.format or "")
+        case "datetime":
+            return conversions.datetime_parser(cell.format or "", zoneinfo.ZoneInfo(cell.timezone or "UTC"))
+        case "phone":
+            return conversions.phone_parser(cell.region)
+        case "email":
+            return conversions.parse_email
+        case "list":
+            return conversions.list_parser(cell.separator or ",")
+        case "json":
+            return conversions.parse_json_canonically
+
+
+def _words(cell: Cell) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    true = conversions.TRUE_WORDS if cell.true is None else cell.true
+    false = conversions.FALSE_WORDS if cell.false is None else cell.false
+    return true, false
+
+
+# --- defaults ----------------------------------------------------------------------------------
+
+
+def _default(cell: Cell, convert: Convert) -> object:
+    """The default as a value. A text goes the way of a cell's text; anything else must already be what is wanted."""
+    default = cell.default
+    if isinstance(default, str):
+        if is_blank(default):
+            raise ValueError("is empty; leave it out, and say what empty cells become with `empty`")
+        return convert(default)
+    if cell.as_ == "json":
+        conversions.check_numbers(default)
+        return canonical(default)
+    if type(default) not in _READY.get(cell.as_, ()):
+        raise ValueError("is not a text; write it in quotes, as a cell would hold it")
+    conversions.check_numbers(default)
+    return float(default) if cell.as_ == "float" and default is not None else default
+
+
+_READY: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
+
+
+# --- complaints --------------------------------------------------------------------------------
+
+
+def complaints_about(cell: Cell) -> list[str]:
+    """What is wrong with the options of a cell, a sentence each."""
+    complaints = [
+        *_about_form(cell),
+        *_about_zone(cell),
+        *_about_region(cell),
+        *_about_decimal(cell),
+        *_about_words(cell),
+    ]
+    return complaints or _about_default(cell)
+
+
+def _about_form(cell: Cell) -> list[str]:
+    if cell.format is None or (complaint := conversions.complaint_about_form(cell.format)) is None:
+        return []
+    return [f"format '{cell.format}' {complaint}; write it as in '%d.%m.%Y'"]
+
+
+def _about_zone(cell: Cell) -> list[str]:
+    if cell.timezone is None:
+        return []
+    try:
+        zoneinfo.ZoneInfo(cell.timezone)
+    except (KeyError, ValueError, OSError):
+        known = sorted(zoneinfo.available_timezones())
+        return [f"timezone '{cell.timezone}' is unknown{_nearest(cell.timezone, known, 'Europe/Moscow')}"]
+    return []
+
+
+def _about_region(cell: Cell) -> list[str]:
+    if cell.region is None or cell.region in phones.regions():
+        return []
+    right = cell.region.upper() if cell.region.upper() in phones.regions() else None
+    advice = f"; did you mean '{right}'?" if right else "; write a two-letter country code, as in 'RU'"
+    return [f"region '{cell.region}' is unknown{advice}"]
+
+
+def _about_decimal(cell: Cell) -> list[str]:
+    if cell.decimal is None or not re.fullmatch(r"[\w\s+-]", cell.decimal):
+        return []
+    return [f"decimal '{cell.decimal}' cannot be told from the number itself; write ',' or '.'"]
+
+
+def _about_words(cell: Cell) -> list[str]:
+    if cell.as_ != "bool":
+        return []
+    true, false = ({word.strip().casefold() for word in words} for words in _words(cell))
+    if "" in true | false:
+        return ["an empty word cannot mean true or false; say what empty cells become with `default`"]
+    if not true or not false:
+        return [f"`{'false' if true else 'true'}` has no words"]
+    return [f"'{word}' means both true and false; give both `true` and `false`" for word in sorted(true & false)]
+
+
+def _about_default(cell: Cell) -> list[str]:
+    if cell.default is None:
+        return []
+    try:
+        _default(cell, converter(cell))
+    except ValueError as error:
+        return [f"default {cell.default!r} {error}"]
+    return []
+
+
+def _nearest(name: str, right: list[str], example: str) -> str:
+    close = difflib.get_close_matches(name, right, n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else f"; write it as in '{example}'"

@@ -1,0 +1,202 @@
+"""The job's request, checked and made into parts. Every mistake is one sentence with file, key and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from batchrunner.config import ANY_OF, SEARCH_FIELDS, Cell, Job, Node
+from batchrunner.mapping.cells import EmptyRule, complaints_about, judged
+from batchrunner.mapping.conversions import check_numbers
+from batchrunner.mapping.parts import Array, Constant, ConvertedCell, Filled, Judge, Object, Part, TextCell
+from batchrunner.mapping.problems import is_blank
+from batchrunner.mapping.templates import Piece, Placeholder, parse_template
+
+_BODY = ("data", "content", "attach")
+_FLAGS = ("skip_triggers", "skip_invalid_subscriptions", "detect_geo")
+_SEARCHABLE = ("text", "int", "date", "datetime", "phone", "email")
+_UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
+_NOTHING = Constant("")
+"""Stands for a part that has a mistake: nothing is mapped by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The body by its fields: what the profile is searched by, what never changes, and the rest."""
+
+    search: dict[str, Part]
+    constants: dict[str, Part]
+    body: dict[str, Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A key of the job file that reads a column."""
+
+    key: str
+    column: str
+
+
+class Compiler:
+    """Walks the request of a job once, and gathers parts, uses of columns and mistakes."""
+
+    def __init__(self, job: Job, columns: Collection[str] | None = None, source_name: str = "") -> None:
+        """Without `columns`, any column may be used."""
+        self._job = job
+        self._known = None if columns is None else {*columns, *job.source.optional}
+        self._columns = list(columns or ())
+        self._source_name = source_name
+        self._judges: dict[tuple[Cell, EmptyRule], Judge] = {}
+        self.uses: list[Use] = []
+        self.mistakes: list[str] = []
+
+    def plan(self) -> Plan:
+        """The parts of the request; look at `mistakes` before using them."""
+        request = self._job.request
+        search = {
+            name: self._search(name, getattr(request, name))
+            for name in SEARCH_FIELDS[request.matching]
+            if getattr(request, name) is not None
+        }
+        body = {name: self._part(f"request.{name}", written) for name in _BODY if (written := getattr(request, name))}
+        return Plan(search, self._constants(), body)
+
+    def _constants(self) -> dict[str, Part]:
+        request = self._job.request
+        flags = {name: getattr(request, name) for name in _FLAGS}
+        values = {"matching": request.matching, "workflow_id": self._job.target.workflow_id}
+        values |= {name: flag for name, flag in flags.items() if flag is not None}
+        self._check_constant("target.workflow_id", self._job.target.workflow_id)
+        return {name: Constant(value) for name, value in values.items()}
+
+    # --- what the profile is searched by ---
+
+    def _search(self, name: str, node: Node) -> Part:
+        key = f"request.{name}"
+        if name == "field_name":  # the name of a field of the platform, not a template
+            return Constant(node)
+        if complaint := _unsearchable(node):
+            self._mistake(key, complaint)
+            return _NOTHING
+        either = self._job.request.matching in ANY_OF and self._both_are_mapped()
+        reason = None if either else "and the profile is looked up by it"
+        return self._part(key, node, EmptyRule("omit", overrides=True, needed=reason))
+
+    def _both_are_mapped(self) -> bool:
+        request = self._job.request
+        return all(getattr(request, name) is not None for name in SEARCH_FIELDS[request.matching])
+
+    # --- any node ---
+
+    def _part(self, key: str, node: Node, rule: EmptyRule | None = None) -> Part:
+        rule = rule or EmptyRule(empty=self._job.rules.empty)
+        match node:
+            case Cell():
+                return self._cell(key, node, rule)
+            case str():
+                return self._text(key, node, rule)
+            case Mapping():
+                return self._object(key, node)
+            case tuple():
+                return self._array(key, node)
+        self._check_constant(key, node)
+        return Constant(node)
+
+    def _object(self, key: str, node: Mapping[str, Node]) -> Part:
+        for name in filter(_UNNAMEABLE.search, node):
+            self._mistake(
+                f"{key}.{name!r}", "a field cannot have a quote, a backslash or a control character in its name"
+            )
+        members = {name: self._part(f"{key}.{name}", member) for name, member in node.items()}
+        if all(isinstance(member, Constant) for member in members.values()):
+            return Constant({name: member.value for name, member in members.items() if isinstance(member, Constant)})
+        return _NOTHING if any(map(_UNNAMEABLE.search, node)) else Object(members)
+
+    def _array(self, key: str, node: tuple[Node, ...]) -> Part:
+        items = [self._part(f"{key}[{number}]", item) for number, item in enumerate(node)]
+        if all(isinstance(item, Constant) for item in items):
+            return Constant([item.value for item in items if isinstance(item, Constant)])
+        return Array(items)
+
+    def _text(self, key: str, text: str, rule: EmptyRule) -> Part:
+        try:
+            pieces = parse_template(text)
+        except ValueError as error:
+            self._mistake(key, f"template '{text}' {error}")
+            return _NOTHING
+        if any(isinstance(piece, Placeholder) for piece in pieces):
+            return self._cell(key, Cell(template=text), rule)
+        return Constant("".join(map(str, pieces)))
+
+    def _cell(self, key: str, cell: Cell, rule: EmptyRule) -> Part:
+        complaints = complaints_about(cell)
+        for complaint in complaints:
+            self._mistake(key, complaint)
+        pieces = self._pieces(key, cell)
+        columns = [piece.column for piece in pieces if isinstance(piece, Placeholder)]
+        for column in columns:
+            self._use(key, column)
+        return _NOTHING if complaints or not columns else self._leaf(cell, pieces, rule)
+
+    def _leaf(self, cell: Cell, pieces: tuple[Piece, ...], rule: EmptyRule) -> Part:
+        if len(pieces) > 1:
+            return Filled(pieces, judged(cell, rule))
+        (piece,) = pieces
+        column = piece.column if isinstance(piece, Placeholder) else ""
+        one = cell.model_copy(update={"column": column, "template": None})  # "{Email}" is the column Email
+        judge = self._judges.setdefault((one, rule), judged(one, rule))
+        return TextCell(column, judge("")) if one.as_ == "text" else ConvertedCell(column, judge)
+
+    def _pieces(self, key: str, cell: Cell) -> tuple[Piece, ...]:
+        if cell.template is None:
+            return (Placeholder(cell.column or ""),)
+        try:
+            pieces = parse_template(cell.template)
+        except ValueError as error:
+            self._mistake(key, f"template '{cell.template}' {error}")
+            return ()
+        if not any(isinstance(piece, Placeholder) for piece in pieces):
+            self._mistake(key, f"template '{cell.template}' names no {{Column}}; write a constant as a plain text")
+        return pieces
+
+    # --- mistakes ---
+
+    def _use(self, key: str, column: str) -> None:
+        use = Use(key, column)
+        if use in self.uses:
+            return
+        self.uses.append(use)
+        if self._known is not None and column not in self._known:
+            near = _nearest(column, self._columns)
+            self._mistake(key, f"column '{column}' is not in {self._source_name}; {near}")
+
+    def _check_constant(self, key: str, value: object) -> None:
+        try:
+            check_numbers(value)
+        except ValueError as error:
+            self._mistake(key, str(error))
+
+    def _mistake(self, key: str, sentence: str) -> None:
+        self.mistakes.append(f"{self._job.file.name}: {key}: {sentence}")
+
+
+def _unsearchable(node: Node) -> str | None:
+    """Why a profile cannot be looked up by this, or None."""
+    if isinstance(node, str) and is_blank(node):
+        return "is empty, and the profile is looked up by it"
+    if isinstance(node, Cell) and node.as_ not in _SEARCHABLE:
+        right = f"as = {', '.join(_SEARCHABLE[:-1])} or {_SEARCHABLE[-1]}"
+        return f"as = {node.as_} gives nothing that a profile can be looked up by; use {right}"
+    if isinstance(node, Mapping | tuple | bool | float):
+        return "must be a text or a whole number, because the profile is looked up by it"
+    return None
+
+
+def _nearest(column: str, columns: list[str]) -> str:
+    by_folded = {name.strip().casefold(): name for name in reversed(columns)}
+    close = difflib.get_close_matches(column.strip().casefold(), by_folded, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{by_folded[close[0]]}'?"
+    return f"it has {', '.join(columns)}" if columns else "it has no columns"

@@ -1,0 +1,69 @@
+"""The mapping as a text that can be stored and read again: what of a job decides keys and payloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from batchrunner.config import Cell, Job, Node
+from batchrunner.errors import ConfigError
+
+
+def mapping_text(job: Job) -> str:
+    """Canonical JSON of everything in the job that keys and payloads depend on: equal texts, equal requests."""
+    table = {
+        "name": job.name,
+        "installation": job.target.origin,
+        "workflow_id": job.target.workflow_id,
+        "request": _request(job),
+        "rules": {"repeat": job.rules.repeat, "empty": job.rules.empty},
+    }
+    return json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _request(job: Job) -> dict[str, object]:
+    """Without defaults: options that come with later versions must not make old mappings look changed."""
+    written = {}
+    for name, field in type(job.request).model_fields.items():
+        value = getattr(job.request, name)
+        if value != field.get_default(call_default_factory=True):
+            written[name] = _plain(value)
+    return written
+
+
+def _plain(node: Node) -> object:
+    match node:
+        case Cell():
+            return node.model_dump(by_alias=True, exclude_defaults=True)
+        case Mapping():
+            return {name: _plain(part) for name, part in node.items()}
+        case tuple():
+            return [_plain(part) for part in node]
+    return node
+
+
+def job_from_mapping_text(text: str, job: Job) -> Job:
+    """The job as it would be with an earlier mapping; source, limits and connection stay. Raises ConfigError."""
+    try:
+        return Job.model_validate(_table(json.loads(text), job))
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{job.file.name}: the mapping of an earlier run cannot be read by this version ({type(error).__name__})"
+        ) from None
+
+
+def _table(mapping: Mapping[str, Any], job: Job) -> dict[str, object]:
+    target = {name: getattr(job.target, name) for name in job.target.model_fields_set}
+    rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set}
+    return {
+        "name": mapping["name"],
+        "source": job.source,
+        "target": {**target, "workflow_id": mapping["workflow_id"], "installation": mapping["installation"]},
+        "request": mapping["request"],
+        "rules": {**rules, **mapping["rules"]},
+        "limits": job.limits,
+        "file": job.file,
+    }
