@@ -1,0 +1,137 @@
+"""A claim in, a settled claim out: throttle, attempt, verdict, decision, until there is an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from batchrunner.model import Claim, Settled
+from batchrunner.retrying import (
+    Again,
+    Answered,
+    Doubtful,
+    History,
+    Moment,
+    NeverSent,
+    Pause,
+    RetryPolicy,
+    Settle,
+    Verdict,
+    decide,
+    hold_back,
+    settle,
+)
+from batchrunner.submit.deadline import Deadline
+
+if TYPE_CHECKING:
+    import httpx
+
+    from batchrunner.clock import Clock
+    from batchrunner.submit.throttle import Throttle
+
+
+_NEW, _IN_DOUBT = History(), History(doubtful=True)
+
+
+class SpeaksApi(Protocol):
+    """What the submitter asks of the API room: words for a claim, and the meaning of an answer."""
+
+    @property
+    def attempt_limit_s(self) -> float:
+        """The hard bound on one attempt, from connecting to the last byte of the answer."""
+        ...
+
+    def request_for(self, claim: Claim) -> httpx.Request:
+        """The HTTP request of a claim: always the same one, with the same Request-ID."""
+        ...
+
+    def read_answer(self, response: httpx.Response) -> Verdict:
+        """What an answer that was read to its end means."""
+        ...
+
+    def read_exception(self, error: Exception) -> Verdict:
+        """What it means that no answer could be read."""
+        ...
+
+
+class HttpSubmitter:
+    """The HTTP side of a run. Many claims may be submitted at once, all on one event loop."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  the parts that make it up
+        self,
+        api: SpeaksApi,
+        transport: httpx.AsyncBaseTransport,
+        throttle: Throttle,
+        policy: RetryPolicy,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        """`transport` gives back whole answers (see `transports`) and belongs to the submitter from now on."""
+        self._api = api
+        self._transport = transport
+        self._throttle = throttle
+        self._policy = policy
+        self._clock = clock
+        self._random = random
+        self._deadline = Deadline(api.attempt_limit_s)
+
+    async def submit(self, claim: Claim) -> Settled:
+        """Send a claimed request until it is settled. Never raises for what the network or the API does."""
+        started_s = self._clock.elapsed_s()
+        history = _IN_DOUBT if claim.doubtful else _NEW
+        while True:
+            may_leave = await self._throttle.turn()
+            if not may_leave or history.doubtful:  # nothing else can hold it back
+                held = hold_back(history, self._policy, self._moment(claim))
+                if held is not None:
+                    return self._settled(claim, held, started_s)
+            verdict = await self._attempt(claim)
+            if isinstance(verdict, Answered):  # nearly every row, and there is nothing to be weighed
+                return self._settled(claim, settle(verdict, history), started_s)
+            decision = decide(verdict, history, self._policy, self._moment(claim))
+            match decision:
+                case Settle():
+                    return self._settled(claim, decision, started_s)
+                case Again(wait_s, history):
+                    await self._throttle.rest(wait_s)
+                case Pause(wait_s, history):
+                    self._throttle.pause(wait_s)
+                case _:
+                    assert_never(decision)
+
+    def drain(self) -> None:
+        """Send nothing from now on. What is in flight is waited for; everything else settles at once."""
+        self._throttle.drain()
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        self._deadline.close()
+        await self._transport.aclose()
+
+    async def _attempt(self, claim: Claim) -> Verdict:
+        try:
+            request = self._api.request_for(claim)
+        except Exception as error:  # noqa: BLE001  an edge: a row must end in an outcome, and nothing was sent
+            return NeverSent(f"bug:{type(error).__name__}", "the request could not be built; please report this")
+        try:
+            # Time-outs are per read, and an answer that drips in beats each of them: hence the deadline.
+            answer = await self._deadline.within(self._transport.handle_async_request(request))
+            return self._api.read_answer(answer)
+        except TimeoutError:
+            return Doubtful("read_timeout", f"no whole answer within {self._api.attempt_limit_s:g} s")
+        except Exception as error:  # noqa: BLE001  an edge: whatever happens once a byte may have left is a verdict
+            return self._api.read_exception(error)
+
+    def _moment(self, claim: Claim) -> Moment:
+        return Moment(self._clock.now_ms(), claim.requested_at_ms, self._random(), self._throttle.draining)
+
+    def _settled(self, claim: Claim, end: Settle, started_s: float) -> Settled:
+        return Settled(
+            claim,
+            end.outcome,
+            attempts=end.history.attempts,
+            requests=end.history.requests,
+            replayed=end.replayed,
+            elapsed_ms=round((self._clock.elapsed_s() - started_s) * 1000),
+            refusal=end.refusal,
+        )

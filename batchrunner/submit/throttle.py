@@ -1,0 +1,96 @@
+"""One gate that all requests of a run leave through: pace, pauses, and the way out when the run is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from batchrunner.clock import Clock
+
+WINDOW_S = 1.01
+"""A promised second. 1% longer than a second: the network may bring requests closer together than they left."""
+
+CATCH_UP_S = 0.05
+"""How much of a delay of our own (a busy loop, a late timer) is made good again, always within the window's limit."""
+
+
+class Pacer:
+    """When may the next request leave? Never more than the rate (rounded up) in any one second. Pure."""
+
+    def __init__(self, rate_per_s: float) -> None:
+        """`rate_per_s` may be a fraction: 0.5 is one request every two seconds."""
+        self._spacing_s = 1.0 / rate_per_s
+        self._left: deque[float] = deque(maxlen=max(1, math.ceil(rate_per_s)))
+        self._slot_s = -math.inf
+
+    def delay_s(self, now_s: float) -> float:
+        """How long from now the next request has to wait; 0 when it may leave."""
+        free_s = self._left[0] + WINDOW_S if len(self._left) == self._left.maxlen else -math.inf
+        return max(0.0, self._slot_s - now_s, free_s - now_s)
+
+    def leave(self, now_s: float) -> None:
+        """Note that a request leaves now."""
+        self._left.append(now_s)
+        self._slot_s = max(self._slot_s, now_s - CATCH_UP_S) + self._spacing_s
+
+
+class Throttle:
+    """Shared by everything that sends. Used from one event loop only."""
+
+    def __init__(
+        self, rate_per_s: float | None, clock: Clock, wait: Callable[[float], Awaitable[object]] | None = None
+    ) -> None:
+        """No rate: no pacing. `wait` takes the place of real waiting in tests."""
+        self._pacer = Pacer(rate_per_s) if rate_per_s else None
+        self._clock = clock
+        self._wait = wait or self._wait_or_drain
+        self._resume_s = -math.inf
+        self._drained = asyncio.Event()
+        self._turn = asyncio.Lock()  # first come, first served
+
+    @property
+    def draining(self) -> bool:
+        """Nothing may leave any more."""
+        return self._drained.is_set()
+
+    async def turn(self) -> bool:
+        """Wait until a request may leave. False: the run is draining, it may not."""
+        if self._pacer is None:
+            return await self._resumed()
+        async with self._turn:
+            return await self._paced(self._pacer)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait between two attempts of one claim; shorter when the run drains."""
+        if seconds > 0 and not self.draining:
+            await self._wait(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Hold everybody for so long from now; a longer pause that is under way stays."""
+        self._resume_s = max(self._resume_s, self._clock.elapsed_s() + seconds)
+
+    def drain(self) -> None:
+        """Let nothing leave any more, and wake everybody who waits."""
+        self._drained.set()
+
+    async def _resumed(self) -> bool:
+        # A loop, because a pause may have been made longer meanwhile.
+        while not self.draining and (left_s := self._resume_s - self._clock.elapsed_s()) > 0:
+            await self._wait(left_s)
+        return not self.draining
+
+    async def _paced(self, pacer: Pacer) -> bool:
+        while await self._resumed():
+            now_s = self._clock.elapsed_s()
+            if (delay_s := pacer.delay_s(now_s)) <= 0:
+                pacer.leave(now_s)
+                return True
+            await self._wait(delay_s)
+        return False
+
+    async def _wait_or_drain(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._drained.wait(), seconds)
