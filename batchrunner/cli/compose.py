@@ -1,0 +1,212 @@
+"""The composition root: from a job and options to the parts of a run, joined."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+
+from batchrunner.api import Api
+from batchrunner.clock import Clock
+from batchrunner.config import Job
+from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
+from batchrunner.gate import GatePolicy
+from batchrunner.ledger import SqlLedger
+from batchrunner.mapping import compile_mapping, job_from_mapping_text, mapping_text
+from batchrunner.model import RunId, State
+from batchrunner.pipeline import (
+    Admission,
+    Batch,
+    Ended,
+    Input,
+    Run,
+    RunLimits,
+    StopRequest,
+    Window,
+    sent_again,
+)
+from batchrunner.ports import Progress, Reader, ResultSink, Submitter
+from batchrunner.results import Shape
+from batchrunner.retrying import RetryPolicy
+from batchrunner.sources import is_jsonl, open_source
+from batchrunner.submit import HttpSubmitter, Throttle, make_transport, new_event_loop
+
+
+def milliseconds(duration: timedelta) -> int:
+    """A duration as the ledger counts."""
+    return duration // timedelta(milliseconds=1)
+
+
+# --- inputs ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source and how it is written."""
+
+    path: Path
+    reader: Reader
+    shape: Shape
+
+
+def open_sources(job: Job, paths: Sequence[Path]) -> list[OpenSource]:
+    """Open the named files, or the job's own. Raises SourceError."""
+    return [_open(job, path) for path in paths or [job.beside(job.source.path)]]
+
+
+def _open(job: Job, path: Path) -> OpenSource:
+    reader = open_source(path, job.source)
+    table = job.source
+    columns = None if is_jsonl(path, table) else tuple(reader.columns)
+    shape = Shape(reader.source.fingerprint, columns, table.delimiter, table.quote, table.encoding)
+    return OpenSource(path, reader, shape)
+
+
+def mapped(job: Job, sources: Sequence[OpenSource]) -> list[Input]:
+    """Compile the job's mapping against the columns of each source. Raises ConfigError with every problem."""
+    inputs, problems = [], []
+    for one in sources:
+        try:
+            mapper = compile_mapping(job, one.reader.source, one.reader.columns, one.path.name)
+            inputs.append(Input(one.reader, mapper))
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return inputs
+
+
+# --- policies ----------------------------------------------------------------------------------
+
+
+def gate_policy(job: Job, again: frozenset[State] = frozenset()) -> GatePolicy:
+    """What the job says to the gate."""
+    return GatePolicy(
+        resend_in_doubt=resends(job),
+        window_ms=milliseconds(job.target.dedupe_window),
+        repeat_after_ms=None if job.rules.repeat_after is None else milliseconds(job.rules.repeat_after),
+        again=again,
+    )
+
+
+def resends(job: Job) -> bool:
+    """Whether a doubtful request may be repeated: only where the installation recognises the repeat."""
+    return job.rules.in_doubt == "resend" and job.target.deduplicates
+
+
+def retry_policy(job: Job) -> RetryPolicy:
+    """What the job says about trying again."""
+    limits = job.limits
+    return RetryPolicy(
+        attempts=limits.attempts,
+        backoff_s=limits.backoff.total_seconds(),
+        backoff_max_s=limits.backoff_max.total_seconds(),
+        throttle_patience_s=limits.throttle_patience.total_seconds(),
+        resend=resends(job),
+        window_ms=milliseconds(job.target.dedupe_window),
+    )
+
+
+def run_limits(job: Job) -> RunLimits:
+    """How far the loop may go."""
+    return RunLimits(job.limits.concurrency, job.limits.max_errors, milliseconds(job.target.dedupe_window))
+
+
+# --- the guard ---------------------------------------------------------------------------------
+
+
+def guard_against_resending(
+    job: Job, sources: Sequence[OpenSource], inputs: Sequence[Input], ledger: SqlLedger, stop: StopRequest
+) -> None:
+    """Refuse a run that would send accepted rows again only because the job was changed. Raises UsageError."""
+    before = ledger.last_mapping(job.name)
+    if before is None or before == mapping_text(job):
+        return
+    try:
+        old = mapped(job_from_mapping_text(before, job), sources)
+    except ConfigError:
+        return  # the earlier job could not have read these files, so nothing of them was sent under it
+    count = sent_again(inputs, old, ledger, lambda: stop.signal_number is None)
+    if stop.signal_number is None and count:
+        raise UsageError(
+            f"{job.file}: the job has changed since its last run in what it sends (mapping, installation or `repeat`), "
+            f"and {count} rows that were sent before would be sent again because of it; nothing was sent. "
+            "Look at 'preview', then add --allow-resend to go on, or undo the change"
+        )
+
+
+# --- the run -----------------------------------------------------------------------------------
+
+
+def window_opener(job: Job, token: str, clock: Clock) -> Callable[[], Window]:
+    """Make the HTTP side when it is wanted; it is built in its own thread."""
+
+    def make_submitter() -> Submitter:
+        target, limits = job.target, job.limits
+        transport = make_transport(
+            target.transport,
+            url=target.url,
+            connect_timeout_s=target.connect_timeout.total_seconds(),
+            timeout_s=target.timeout.total_seconds(),
+            connections=limits.concurrency,
+            environ=os.environ,
+        )
+        throttle = Throttle(limits.rate.per_s if limits.rate else None, clock)
+        # Jitter is no secret: an ordinary generator will do.
+        return HttpSubmitter(Api(target, token), transport, throttle, retry_policy(job), clock, random.random)
+
+    return lambda: Window(make_submitter, job.limits.concurrency, new_event_loop)
+
+
+def go(
+    job: Job,
+    token: str,
+    *,
+    run: RunId,
+    ledger: SqlLedger,
+    batches: Iterator[Batch],
+    results: ResultSink,
+    progress: Progress,
+    stop: StopRequest,
+    clock: Clock,
+) -> Ended:
+    """Join the parts and run them."""
+    return Run(
+        run=run,
+        ledger=ledger,
+        admission=Admission(batches),
+        open_window=window_opener(job, token, clock),
+        results=results,
+        progress=progress,
+        limits=run_limits(job),
+        stop=stop,
+        clock=clock,
+    ).go()
+
+
+@contextmanager
+def signals_to(stop: StopRequest) -> Iterator[None]:
+    """SIGINT and SIGTERM ask the run to stop, for as long as the block lasts."""
+
+    def asked(number: int, _: FrameType | None) -> None:
+        stop.signalled(number)
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def raise_if_stopped(stop: StopRequest) -> None:
+    """Before a run has begun, a signal simply ends it."""
+    error: BatchrunnerError | None = stop.error()
+    if error is not None:
+        raise error

@@ -1,0 +1,84 @@
+"""The exit codes: one table, shown by `--help`, quoted by the README, and asserted by a test."""
+
+from __future__ import annotations
+
+import enum
+from typing import assert_never
+
+from batchrunner.errors import (
+    AlreadyRunning,
+    BatchrunnerError,
+    ConfigError,
+    Interrupted,
+    TooManyErrors,
+    UsageError,
+)
+from batchrunner.model import SkipReason, Totals
+
+
+class Exit(enum.IntEnum):
+    """What a process of ours ends with."""
+
+    OK = 0
+    SOME_BAD = 1
+    USAGE = 2
+    TOO_MANY_ERRORS = 3
+    STOPPED = 4
+    IN_DOUBT = 5
+    LOCKED = 75
+    SIGINT = 130
+    SIGTERM = 143
+
+    @property
+    def meaning(self) -> str:
+        """For people."""
+        match self:
+            case Exit.OK:
+                return "every row ended well"
+            case Exit.SOME_BAD:
+                return "finished, some rows rejected, failed or unusable"
+            case Exit.USAGE:
+                return "usage or job file wrong, nothing sent"
+            case Exit.TOO_MANY_ERRORS:
+                return "stopped by the error threshold"
+            case Exit.STOPPED:
+                return "the API refused us, or the ledger or source broke: stopped"
+            case Exit.IN_DOUBT:
+                return "finished, some rows in doubt (wins over 1)"
+            case Exit.LOCKED:
+                return "another run of this job holds the lock"
+            case Exit.SIGINT:
+                return "stopped by Ctrl-C, everything in flight settled"
+            case Exit.SIGTERM:
+                return "stopped by SIGTERM, everything in flight settled"
+            case _:
+                assert_never(self)
+
+
+def table() -> str:
+    """All exit codes, one a line."""
+    return "\n".join(f"{code.value:>4}  {code.meaning}" for code in Exit)
+
+
+def of_error(error: BatchrunnerError) -> int:
+    """The exit code of a run that could not go on."""
+    match error:
+        case UsageError() | ConfigError():
+            return Exit.USAGE
+        case TooManyErrors():
+            return Exit.TOO_MANY_ERRORS
+        case AlreadyRunning():
+            return Exit.LOCKED
+        case Interrupted():
+            return 128 + error.signal_number
+        case _:
+            return Exit.STOPPED
+
+
+def of_totals(totals: Totals) -> Exit:
+    """The exit code of a run that went through. A row held back because it is in doubt has not ended well either."""
+    if totals.in_doubt or totals.skipped.get(SkipReason.IN_DOUBT) or totals.skipped.get(SkipReason.WINDOW):
+        return Exit.IN_DOUBT
+    if totals.rejected or totals.failed or totals.unusable or totals.skipped.get(SkipReason.REJECTED):
+        return Exit.SOME_BAD
+    return Exit.OK

@@ -1,0 +1,58 @@
+"""The bar. By bytes of the sources, so that no counting pass is needed; on stderr, and only for a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Self
+
+from tqdm import tqdm
+
+from batchrunner.model import Totals
+
+REFRESH_S = 0.2
+
+
+class Bar:
+    """How far a run is: bytes read, rows ended by outcome, rows a second, requests in flight."""
+
+    def __init__(self, total_bytes: int, label: str, *, shown: bool | None = None) -> None:
+        """`shown` None: only when stderr is a terminal."""
+        self._bar = tqdm(
+            total=total_bytes,
+            desc=label,
+            unit="B",
+            unit_scale=True,
+            file=sys.stderr,
+            disable=None if shown is None else not shown,
+            mininterval=REFRESH_S,
+            dynamic_ncols=True,
+            leave=False,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]",
+        )
+
+    def __enter__(self) -> Self:
+        """The bar itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Clear it."""
+        self._bar.close()
+
+    def update(self, position: int, totals: Totals, flying: int) -> None:
+        """`position` is bytes read of all sources; called often, cheap when it is not time to redraw."""
+        bar = self._bar
+        if bar.disable:
+            return
+        if bar.update(position - bar.n):
+            bar.set_postfix_str(_words(totals, flying, bar.format_dict["elapsed"]), refresh=False)
+
+
+def _words(totals: Totals, flying: int, elapsed_s: float) -> str:
+    errors = totals.rejected + totals.failed + totals.unusable
+    parts = [f"{totals.accepted} accepted"]
+    parts += [f"{n} {word}" for n, word in ((errors, "errors"), (totals.in_doubt, "in doubt")) if n]
+    if totals.skipped_in_all:
+        parts.append(f"{totals.skipped_in_all} skipped")
+    parts.append(f"{flying} in flight")
+    parts.append(f"{totals.ended / max(elapsed_s, 0.001):.0f} rows/s")
+    return ", ".join(parts)

@@ -1,0 +1,235 @@
+"""Renderings: totals and ledger queries as text for people and as plain values for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchrunner.clock import as_text
+from batchrunner.ledger import EntryRecord, RunRecord, as_dict
+from batchrunner.model import SkipReason, State, Totals
+from batchrunner.pipeline import Rehearsal
+
+OUTCOMES = ("accepted", "rejected", "failed", "in_doubt", "unusable", "skipped")
+
+REASONS = {
+    SkipReason.ACCEPTED: "accepted before",
+    SkipReason.REJECTED: "rejected before; 'retry' sends them again",
+    SkipReason.REPEAT_IN_RUN: "repeats of another row in this run",
+    SkipReason.IN_DOUBT: "in doubt, waiting for your decision: 'resolve'",
+    SkipReason.WINDOW: "in doubt for too long to send again safely: 'resolve'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run tells at its end."""
+
+    run: str
+    job: str
+    sources: tuple[str, ...]
+    totals: Totals
+    duration_s: float
+    run_dir: str
+    ledger: str
+    exit_code: int
+    error: str | None = None
+    next_commands: tuple[str, ...] = ()
+
+
+def summary_values(summary: Summary) -> dict[str, Any]:
+    """The one object that `run --output json` prints, and `summary.json`."""
+    totals = summary.totals
+    return {
+        "run": summary.run,
+        "job": summary.job,
+        "source": summary.sources[0] if summary.sources else None,
+        "sources": list(summary.sources),
+        "read": totals.read,
+        "accepted": totals.accepted,
+        "rejected": totals.rejected,
+        "failed": totals.failed,
+        "in_doubt": totals.in_doubt,
+        "unusable": totals.unusable,
+        "skipped": dict(totals.skipped),
+        "codes": dict(totals.codes),
+        "requests": totals.requests,
+        "replays": totals.replays,
+        "balanced": totals.balanced,
+        "duration_s": round(summary.duration_s, 3),
+        "run_dir": summary.run_dir,
+        "ledger": summary.ledger,
+        "exit_code": summary.exit_code,
+        "error": summary.error,
+        "next": list(summary.next_commands),
+    }
+
+
+def summary_text(summary: Summary) -> str:
+    """For people: what happened, where the files are, what to do next."""
+    totals = summary.totals
+    lines = [f"run {summary.run} of {summary.job}: {totals.read} rows in {_duration(summary)}", *outcome_lines(totals)]
+    if summary.error:
+        lines.append(f"  {summary.error}")
+    lines.append(f"  result files  {summary.run_dir}")
+    lines += [f"  next          {command}" for command in summary.next_commands]
+    return "\n".join(lines)
+
+
+def _duration(summary: Summary) -> str:
+    rate = summary.totals.ended / summary.duration_s if summary.duration_s else 0
+    return f"{summary.duration_s:.1f} s ({rate:.0f} rows/s, {summary.totals.requests} requests)"
+
+
+def outcome_lines(totals: Totals) -> list[str]:
+    """One line an outcome that occurred, its codes or reasons behind it."""
+    lines = []
+    for outcome in OUTCOMES:
+        count = totals.skipped_in_all if outcome == "skipped" else getattr(totals, outcome)
+        if count or outcome == "accepted":
+            lines.append(f"  {outcome.replace('_', ' '):<9}{count:>9}{_why(totals, outcome)}")
+    if totals.replays:
+        lines.append(f"  {totals.replays} answers were replays: the platform recognised a repeated Request-ID")
+    return lines
+
+
+def _why(totals: Totals, outcome: str) -> str:
+    if outcome == "skipped":
+        parts = [f"{count} {REASONS[SkipReason(reason)]}" for reason, count in totals.skipped.items()]
+        return "   " + "; ".join(parts)
+    found = {code.partition(":")[2]: n for code, n in totals.codes.items() if code.startswith(f"{outcome}:")}
+    if not found:
+        return ""
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    return "   " + ", ".join(f"{code} ({count})" for code, count in ordered)
+
+
+# --- rehearsals --------------------------------------------------------------------------------
+
+
+def rehearsal_values(job: str, sources: Sequence[str], found: Rehearsal) -> dict[str, Any]:
+    """`run --dry-run --output json`."""
+    return {
+        "dry_run": True,
+        "job": job,
+        "source": sources[0] if sources else None,
+        "sources": list(sources),
+        "read": found.read,
+        "would_send": found.would_send,
+        "new": found.new,
+        "changed": found.changed,
+        "again": found.again,
+        "repeated": found.skipped[SkipReason.REPEAT_IN_RUN.value],
+        "skipped": dict(found.skipped),
+        "unusable": found.unusable.total(),
+        "codes": {f"unusable:{code}": count for code, count in found.unusable.items()},
+    }
+
+
+def rehearsal_text(job: str, found: Rehearsal) -> str:
+    """`run --dry-run` for people."""
+    lines = [f"dry run of {job}: {found.read} rows read, nothing sent, nothing written"]
+    lines.append(f"  would send {found.would_send:>8}   {found.new} new, {found.changed} changed, {found.again} again")
+    reasons = [f"{count} {REASONS[SkipReason(reason)]}" for reason, count in found.skipped.items()]
+    lines.append(f"  would skip {found.skipped.total():>8}   {'; '.join(reasons)}".rstrip())
+    codes = [f"{code} ({count})" for code, count in found.unusable.most_common()]
+    lines.append(f"  unusable   {found.unusable.total():>8}   {', '.join(codes)}".rstrip())
+    return "\n".join(lines)
+
+
+# --- the ledger --------------------------------------------------------------------------------
+
+
+def run_values(run: RunRecord) -> dict[str, Any]:
+    """One run as plain values."""
+    return {
+        "run": run.name,
+        "job": run.job,
+        "verb": run.verb,
+        "started": as_text(run.started_ms),
+        "ended": None if run.ended_ms is None else as_text(run.ended_ms),
+        "ending": run.ending or "running",
+        "exit_code": run.exit_code,
+        "sources": [{"path": s.path, "fingerprint": s.fingerprint, "size_bytes": s.size_bytes} for s in run.sources],
+        **as_dict(run.totals),
+        "balanced": run.totals.balanced,
+        "run_dir": run.run_dir,
+    }
+
+
+def runs_text(runs: Sequence[RunRecord]) -> str:
+    """A table of runs."""
+    head = ("run", "job", "verb", "ending", "exit", "read", "accepted", "errors", "in doubt", "skipped")
+    return _table(head, [_run_cells(run) for run in runs])
+
+
+def _run_cells(run: RunRecord) -> tuple[str, ...]:
+    t = run.totals
+    errors = t.rejected + t.failed + t.unusable
+    exit_code = "" if run.exit_code is None else str(run.exit_code)
+    counts = (t.read, t.accepted, errors, t.in_doubt, t.skipped_in_all)
+    return (run.name, run.job, run.verb, run.ending or "running", exit_code, *map(str, counts))
+
+
+def run_text(run: RunRecord, bad: Sequence[EntryRecord], limit: int) -> str:
+    """One run, with the first of its rows that were not accepted."""
+    lines = [
+        f"run {run.name} of {run.job} ({run.verb}): {run.ending or 'running'}, exit code {run.exit_code}",
+        f"  started {as_text(run.started_ms)}, ended {as_text(run.ended_ms) if run.ended_ms else '-'}",
+        *(f"  source {number}: {one.path} ({one.fingerprint})" for number, one in enumerate(run.sources, start=1)),
+        f"  read     {run.totals.read:>9}",
+        *outcome_lines(run.totals),
+        f"  result files  {run.run_dir}",
+    ]
+    if bad:
+        lines += ["", _table(("source", "row", "line", "now", "code", "attempts"), [_entry_cells(one) for one in bad])]
+        if len(bad) == limit:
+            lines.append(f"(the first {limit}; more with --limit)")
+    return "\n".join(lines)
+
+
+def _entry_cells(entry: EntryRecord) -> tuple[str, ...]:
+    now = "taken over" if entry.taken_over else entry.state.name.lower().replace("_", " ")
+    return (str(entry.source_no), str(entry.row_number), str(entry.line), now, entry.code or "", str(entry.attempts))
+
+
+def entry_values(entry: EntryRecord) -> dict[str, Any]:
+    """One claimed row as plain values."""
+    return {
+        "source": entry.source_no,
+        "row": entry.row_number,
+        "line": entry.line,
+        "state": "taken_over" if entry.taken_over else entry.state.name.lower(),
+        "code": entry.code,
+        "profile_id": entry.profile_id,
+        "attempts": entry.attempts,
+        "requested": as_text(entry.requested_ms),
+    }
+
+
+def status_text(job: str, last: RunRecord | None, running: bool, waiting: Mapping[tuple[State, str], int]) -> str:
+    """One job: its last run, and what waits."""
+    lines = [f"{job}: {'running now' if running else 'idle'}"]
+    if last is not None:
+        t = last.totals
+        lines.append(
+            f"  last run {last.name} ({last.ending or 'running'}): {t.read} read, {t.accepted} accepted, "
+            f"{t.rejected} rejected, {t.failed} failed, {t.in_doubt} in doubt, {t.unusable} unusable, "
+            f"{t.skipped_in_all} skipped"
+        )
+    for (state, code), count in sorted(waiting.items()):
+        lines.append(
+            f"  waiting  {count:>8} {state.name.lower().replace('_', ' ')} {f'({code})' if code else ''}".rstrip()
+        )
+    if not waiting:
+        lines.append("  nothing is waiting")
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,257 @@
+"""Result files: what became of each row, written as the run goes, in the shape of the source.
+
+`success`, `error` and `in_doubt` hold the source's own columns untouched behind columns of ours, so that `error.csv`,
+corrected or not, can be given to `run` as a source. Ours come first: a record with too many or too few cells stays
+exactly as broken as it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+import msgspec
+
+from batchrunner.errors import ResultError, UsageError
+from batchrunner.model import Accepted, Failed, InDoubt, Rejected, Row, Settled, Unusable
+
+COLUMNS = ("_row", "_line", "_source", "_outcome", "_profile_id", "_error_code", "_error_text")
+"""Ours. `_row`, `_line` and `_source` (a fingerprint) keep pointing at the export, however often a file is fed back."""
+
+SUCCESS, ERROR, IN_DOUBT = "success", "error", "in_doubt"
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the records of one source are written."""
+
+    fingerprint: str
+    columns: tuple[str, ...] | None
+    """Of a CSV file; None for JSONL."""
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+
+    @property
+    def suffix(self) -> str:
+        """Of the result files' names."""
+        return ".jsonl" if self.columns is None else ".csv"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What is said of a row in our columns."""
+
+    outcome: str
+    profile_id: str
+    code: str
+    text: str
+
+
+class ResultFiles:
+    """The result files of one run, in a directory that only its owner can read."""
+
+    def __init__(self, directory: Path, shapes: Sequence[Shape]) -> None:
+        """Make the directory and empty files with their headers. Raises UsageError, ResultError."""
+        self.directory = directory
+        self._open: list[TextIO] = []
+        with _saying(directory):
+            _make_private(directory)
+            names = _names(shapes)
+            made: dict[str, dict[str, _Writer]] = {}
+            for shape, name in zip(shapes, names, strict=True):
+                made.setdefault(name, {kind: self._writer(kind, name, shape) for kind in (SUCCESS, ERROR, IN_DOUBT)})
+        self._of_source = {number: made[name] for number, name in enumerate(names, start=1)}
+        self._shape_of = {number: shape for number, shape in enumerate(shapes, start=1)}
+
+    def __enter__(self) -> Self:
+        """The files themselves."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close them."""
+        for file in self._open:
+            file.close()
+
+    def settled(self, ends: Sequence[Settled]) -> None:
+        """Write rows whose outcome is durable. Raises ResultError."""
+        with _saying(self.directory):
+            for end in ends:
+                kind, ending = _told(end)
+                self._write(end.claim.source_no, kind, end.claim.request.row, ending)
+            self._flush()
+
+    def unusable(self, ends: Iterable[tuple[int, Unusable]]) -> None:
+        """Write rows that never became requests. Raises ResultError."""
+        with _saying(self.directory):
+            for source_no, end in ends:
+                self._write(source_no, ERROR, end.row, _Ending("unusable", "", end.code, end.text))
+            self._flush()
+
+    def _write(self, source_no: int, kind: str, row: Row, ending: _Ending) -> None:
+        self._of_source[source_no][kind].write(self._shape_of[source_no].fingerprint, row, ending)
+
+    def _flush(self) -> None:
+        for file in self._open:
+            file.flush()
+
+    def _writer(self, kind: str, name: str, shape: Shape) -> _Writer:
+        path = self.directory / f"{kind}{name}"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        # surrogateescape: bytes that could not be decoded go back as they came.
+        file = open(descriptor, "w", encoding=_for_writing(shape.encoding), errors="surrogateescape", newline="")  # noqa: SIM115  closed with the run
+        self._open.append(file)
+        return _CsvWriter(file, shape) if shape.columns is not None else _JsonlWriter(file)
+
+
+class _Writer:
+    """Writes one kind of end for sources of one shape."""
+
+    def write(self, fingerprint: str, row: Row, ending: _Ending) -> None:
+        """One row."""
+        raise NotImplementedError
+
+
+class _CsvWriter(_Writer):
+    def __init__(self, file: TextIO, shape: Shape) -> None:
+        columns = shape.columns or ()
+        self._writer = csv.writer(file, delimiter=shape.delimiter, quotechar=shape.quote, lineterminator="\n")
+        self._kept = [place for place, name in enumerate(columns) if name not in COLUMNS]
+        self._origin = _origin_places(columns)
+        self._all = len(self._kept) == len(columns)
+        self._width = len(columns)
+        self._writer.writerow([*COLUMNS, *(columns[place] for place in self._kept)])
+
+    def write(self, fingerprint: str, row: Row, ending: _Ending) -> None:
+        cells = (row.record,) if isinstance(row.record, str) else row.record
+        ours = (*self._from(fingerprint, row, cells), ending.outcome, ending.profile_id, ending.code, ending.text)
+        self._writer.writerow([*ours, *self._theirs(cells)])
+
+    def _theirs(self, cells: Sequence[str]) -> Sequence[str]:
+        if self._all:
+            return cells
+        beyond = cells[self._width :]
+        return [*(cells[place] for place in self._kept if place < len(cells)), *beyond]
+
+    def _from(self, fingerprint: str, row: Row, cells: Sequence[str]) -> tuple[str, str, str]:
+        if self._origin and len(cells) == self._width:
+            number, line, source = (cells[place] for place in self._origin)
+            if number.isdigit() and _FINGERPRINT.fullmatch(source):
+                return number, line, source
+        return str(row.number), str(row.line), fingerprint
+
+
+def _origin_places(columns: Sequence[str]) -> tuple[int, int, int] | None:
+    if not {"_row", "_line", "_source"} <= set(columns):
+        return None
+    return columns.index("_row"), columns.index("_line"), columns.index("_source")
+
+
+class _JsonlWriter(_Writer):
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, fingerprint: str, row: Row, ending: _Ending) -> None:
+        text = row.record if isinstance(row.record, str) else ""
+        members = _members(text)
+        number, line, source = self._from(fingerprint, row, members)
+        said = (number, line, source, ending.outcome, ending.profile_id, ending.code, ending.text)
+        ours: dict[str, Any] = dict(zip(COLUMNS, said, strict=True))
+        theirs = (
+            {"_record": _printable(text)} if members is None else {k: v for k, v in members.items() if k not in COLUMNS}
+        )
+        self._file.write(msgspec.json.encode({**ours, **theirs}).decode() + "\n")
+
+    def _from(self, fingerprint: str, row: Row, members: dict[str, msgspec.Raw] | None) -> tuple[int, int, str]:
+        try:
+            origin = msgspec.json.decode(msgspec.json.encode(members), type=_Origin)
+        except msgspec.MsgspecError:
+            return row.number, row.line, fingerprint
+        return origin.number, origin.line, origin.source
+
+
+class _Origin(msgspec.Struct):
+    """Where a row that was fed back came from."""
+
+    number: int = msgspec.field(name="_row")
+    line: int = msgspec.field(name="_line")
+    source: str = msgspec.field(name="_source")
+
+
+def _members(text: str) -> dict[str, msgspec.Raw] | None:
+    try:
+        return msgspec.json.decode(text.encode("utf-8", "surrogateescape"), type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _told(end: Settled) -> tuple[str, _Ending]:
+    match end.outcome:
+        case Accepted(profile_id):
+            return SUCCESS, _Ending("accepted", profile_id or "", "", "")
+        case Rejected(code, text):
+            return ERROR, _Ending("rejected", "", code, text)
+        case Failed(code, text):
+            return ERROR, _Ending("failed", "", code, text)
+        case InDoubt(code, text):
+            return IN_DOUBT, _Ending("in_doubt", "", code, text)
+
+
+def _names(shapes: Sequence[Shape]) -> list[str]:
+    """Ends of file names: sources of one shape share files, another shape gets files of its own."""
+    known: dict[tuple[Any, ...], str] = {}
+    names = []
+    for shape in shapes:
+        look = (shape.columns, shape.delimiter, shape.quote, shape.encoding)
+        number = len(known) + 1
+        names.append(known.setdefault(look, shape.suffix if number == 1 else f"-{number}{shape.suffix}"))
+    return names
+
+
+def _for_writing(encoding: str) -> str:
+    # A byte-order mark belongs to the export's own file, and utf-8-sig would be read back as plain utf-8 anyway.
+    return "utf-8" if encoding.lower().replace("_", "-") == "utf-8-sig" else encoding
+
+
+def _make_private(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(directory.glob("success*")) or (directory / "summary.json").exists():
+        raise UsageError(f"{directory}: holds the results of an earlier run; name another directory with --run-dir")
+
+
+class _saying:  # noqa: N801  reads as a statement
+    """Turn what the file system raises into a ResultError that names the directory and the next step."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError | ValueError) and not isinstance(error, UnicodeError):
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ResultError(
+                f"result files in {self._directory} cannot be written ({reason}); make room or name another directory "
+                "with --run-dir, then run again: the ledger knows what was sent"
+            ) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a whole small file that only its owner can read, at once or not at all."""
+    beside = path.with_name(path.name + ".part")
+    with _saying(path.parent), open(os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        beside.replace(path)
