@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from batchrunner.chunks import Chunk
 from batchrunner.model import (
     Claim,
     EntryRef,
@@ -20,6 +19,9 @@ from batchrunner.model import (
     Totals,
     Unusable,
 )
+
+if TYPE_CHECKING:  # pandas takes longer to import than `status` takes to answer
+    from batchrunner.chunks import Chunk
 
 
 class Reader(Protocol):

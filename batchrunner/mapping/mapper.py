@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
 
-from batchrunner.chunks import Chunk
 from batchrunner.config import ANY_OF, SEARCH_FIELDS, Job
 from batchrunner.keys import KeyMaker
 from batchrunner.mapping.compiling import Plan
 from batchrunner.mapping.parts import Constant, Part, Sheet, Values, shape_of_object
 from batchrunner.mapping.problems import Problem
 from batchrunner.model import Request, Row, Source, Unusable
+
+if TYPE_CHECKING:  # pandas is a big import, and linting a mapping needs none of it
+    from batchrunner.chunks import Chunk
 
 SOURCE_COLUMN, ROW_COLUMN = "_source", "_row"
 """What a result file calls the fingerprint and the row number of where a row came from."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import UNSET
 
-from batchrunner.chunks import Chunk
 from batchrunner.mapping.conversions import canonical
 from batchrunner.mapping.problems import Problem
 from batchrunner.mapping.templates import Piece, Placeholder
+
+if TYPE_CHECKING:  # pandas is a big import, and linting a mapping needs none of it
+    from batchrunner.chunks import Chunk
 
 Values = list[object]
 Judge = Callable[[str], object]

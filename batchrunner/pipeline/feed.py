@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from batchrunner.chunks import Chunk
 from batchrunner.clock import Clock
 from batchrunner.gate import GatePolicy, SendSame, judge
 from batchrunner.model import EntryRef, Request, RunId, State, Unusable
 from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judgement
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
+
+if TYPE_CHECKING:  # see `ports`
+    from batchrunner.chunks import Chunk
 
 
 @dataclass(frozen=True, slots=True)

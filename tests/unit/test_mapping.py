@@ -320,7 +320,10 @@ def test_an_absent_optional_column_is_empty() -> None:
             'as = "bool"', "maybe", "bad_bool",
             "'aaaaa' is neither true (1, true, yes, y, да) nor false (0, false, no, n, нет)",
         ),
-        ('as = "date", format = "%d.%m.%Y"', "31.02.1990", "bad_date", "'99.99.9999' is not a date in the form %d.%m.%Y"),
+        (
+            'as = "date", format = "%d.%m.%Y"', "31.02.1990", "bad_date",
+            "'99.99.9999' is not a date in the form %d.%m.%Y",
+        ),
         (
             'as = "datetime", format = "%d.%m.%Y %H:%M"', "1", "bad_datetime",
             "'9' is not a date and time in the form %d.%m.%Y %H:%M",
@@ -383,8 +386,10 @@ def test_a_row_with_several_problems_names_them_all_once() -> None:
     """
     assert unusable(request, {"Email": "x", "N": "y", "D": "z"}) == (
         "bad_email",
-        "column 'Email': 'a' is not an e-mail address; column 'N': 'a' is not a whole number; "
-        "column 'D': 'a' is not a date in the form %Y-%m-%d",
+        (
+            "column 'Email': 'a' is not an e-mail address; column 'N': 'a' is not a whole number; "
+            "column 'D': 'a' is not a date in the form %Y-%m-%d"
+        ),
     )
 
 

@@ -66,12 +66,19 @@ def test_all_mistakes_are_told_at_once() -> None:
     """
     assert mistakes(job_of(request), "Email", "Birth date") == [
         "crm.toml: request.email: column 'emial' is not in crm_contacts.csv; did you mean 'Email'?",
-        "crm.toml: request.data._bdate: format '%d.%m' does not name a whole date (year, month and day); "
-        "write it as in '%d.%m.%Y'",
+        (
+            "crm.toml: request.data._bdate: format '%d.%m' does not name a whole date (year, month and day); "
+            "write it as in '%d.%m.%Y'"
+        ),
         "crm.toml: request.data._bdate: column 'Birth dat' is not in crm_contacts.csv; did you mean 'Birth date'?",
-        "crm.toml: request.data._fname: template '{Name' has a '{' that opens no {Column}; "
-        "write '{{' for the brace itself",
-        "crm.toml: request.data.subscriptions[0].email: column 'Mail' is not in crm_contacts.csv; did you mean 'Email'?",
+        (
+            "crm.toml: request.data._fname: template '{Name' has a '{' that opens no {Column}; "
+            "write '{{' for the brace itself"
+        ),
+        (
+            "crm.toml: request.data.subscriptions[0].email: column 'Mail' is not in crm_contacts.csv; "
+            "did you mean 'Email'?"
+        ),
     ]
 
 
@@ -154,8 +161,10 @@ def test_an_unusable_option_is_a_mistake(options: str, complaint: str) -> None:
         ('email = ["{A}"]', "request.email: must be a text or a whole number, because the profile is looked up by it"),
         (
             'email = { column = "A", as = "json" }',
-            "request.email: as = json gives nothing that a profile can be looked up by; "
-            "use as = text, int, date, datetime, phone or email",
+            (
+                "request.email: as = json gives nothing that a profile can be looked up by; "
+                "use as = text, int, date, datetime, phone or email"
+            ),
         ),
         ('email = "{A}"\ndata.x = nan', "request.data.x: holds a number that is not finite"),
         ('email = "{A}"\ndata.x = [18446744073709551616]', "request.data.x[0]: holds a whole number beyond 64 bits"),
