@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Self
 
 from tqdm import tqdm
@@ -24,11 +25,11 @@ class Bar:
             unit_scale=True,
             file=sys.stderr,
             disable=None if shown is None else not shown,
-            mininterval=REFRESH_S,
             dynamic_ncols=True,
             leave=False,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]",
         )
+        self._drawn_s = 0.0
 
     def __enter__(self) -> Self:
         """The bar itself."""
@@ -43,8 +44,14 @@ class Bar:
         bar = self._bar
         if bar.disable:
             return
-        if bar.update(position - bar.n):
-            bar.set_postfix_str(_words(totals, flying, bar.format_dict["elapsed"]), refresh=False)
+        # tqdm redraws by how far it got; answers that are slow to come would leave it standing.
+        now_s = time.monotonic()
+        if now_s - self._drawn_s < REFRESH_S:
+            return
+        self._drawn_s = now_s
+        bar.n = position
+        bar.set_postfix_str(_words(totals, flying, bar.format_dict["elapsed"]), refresh=False)
+        bar.refresh()
 
 
 def _words(totals: Totals, flying: int, elapsed_s: float) -> str:

@@ -13,6 +13,9 @@ from batchrunner.pipeline import Rehearsal
 
 OUTCOMES = ("accepted", "rejected", "failed", "in_doubt", "unusable", "skipped")
 
+WIDTH = 74
+"""Of what stands behind a count, so that a line stays below 100 columns."""
+
 REASONS = {
     SkipReason.ACCEPTED: "accepted before",
     SkipReason.REJECTED: "rejected before; 'retry' sends them again",
@@ -79,7 +82,8 @@ def summary_text(summary: Summary) -> str:
 
 def _duration(summary: Summary) -> str:
     rate = summary.totals.ended / summary.duration_s if summary.duration_s else 0
-    return f"{summary.duration_s:.1f} s ({rate:.0f} rows/s, {summary.totals.requests} requests)"
+    requests = summary.totals.requests
+    return f"{summary.duration_s:.1f} s ({rate:.0f} rows/s, {requests} request{'' if requests == 1 else 's'})"
 
 
 def outcome_lines(totals: Totals) -> list[str]:
@@ -90,19 +94,35 @@ def outcome_lines(totals: Totals) -> list[str]:
         if count or outcome == "accepted":
             lines.append(f"  {outcome.replace('_', ' '):<9}{count:>9}{_why(totals, outcome)}")
     if totals.replays:
-        lines.append(f"  {totals.replays} answers were replays: the platform recognised a repeated Request-ID")
+        lines.append(f"  replays  {totals.replays:>9}   answers to a repeated Request-ID that the platform recognised")
     return lines
 
 
 def _why(totals: Totals, outcome: str) -> str:
     if outcome == "skipped":
-        parts = [f"{count} {REASONS[SkipReason(reason)]}" for reason, count in totals.skipped.items()]
-        return "   " + "; ".join(parts)
+        return _wrapped(_reasons(totals.skipped))
     found = {code.partition(":")[2]: n for code, n in totals.codes.items() if code.startswith(f"{outcome}:")}
     if not found:
         return ""
     ordered = sorted(found.items(), key=lambda item: -item[1])
-    return "   " + ", ".join(f"{code} ({count})" for code, count in ordered)
+    return _wrapped([f"{code} ({count})" for code, count in ordered])
+
+
+def _reasons(skipped: Mapping[str, int]) -> list[str]:
+    if len(skipped) == 1:
+        return [REASONS[SkipReason(reason)] for reason in skipped]
+    return [f"{count} {REASONS[SkipReason(reason)]}" for reason, count in skipped.items()]
+
+
+def _wrapped(parts: Sequence[str]) -> str:
+    """Parts behind a count, on as many lines as they need."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) < WIDTH:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(part)
+    return "   " + f",\n{' ' * 23}".join(lines) if lines else ""
 
 
 # --- rehearsals --------------------------------------------------------------------------------
@@ -131,10 +151,9 @@ def rehearsal_text(job: str, found: Rehearsal) -> str:
     """`run --dry-run` for people."""
     lines = [f"dry run of {job}: {found.read} rows read, nothing sent, nothing written"]
     lines.append(f"  would send {found.would_send:>8}   {found.new} new, {found.changed} changed, {found.again} again")
-    reasons = [f"{count} {REASONS[SkipReason(reason)]}" for reason, count in found.skipped.items()]
-    lines.append(f"  would skip {found.skipped.total():>8}   {'; '.join(reasons)}".rstrip())
+    lines.append(f"  would skip {found.skipped.total():>8}{_wrapped(_reasons(found.skipped))}")
     codes = [f"{code} ({count})" for code, count in found.unusable.most_common()]
-    lines.append(f"  unusable   {found.unusable.total():>8}   {', '.join(codes)}".rstrip())
+    lines.append(f"  unusable   {found.unusable.total():>8}{_wrapped(codes)}")
     return "\n".join(lines)
 
 
@@ -208,7 +227,7 @@ def entry_values(entry: EntryRecord) -> dict[str, Any]:
     }
 
 
-def status_text(job: str, last: RunRecord | None, running: bool, waiting: Mapping[tuple[State, str], int]) -> str:
+def status_text(job: str, last: RunRecord | None, waiting: Mapping[tuple[State, str], int], *, running: bool) -> str:
     """One job: its last run, and what waits."""
     lines = [f"{job}: {'running now' if running else 'idle'}"]
     if last is not None:

@@ -66,9 +66,10 @@ class ResultFiles:
             names = _names(shapes)
             made: dict[str, dict[str, _Writer]] = {}
             for shape, name in zip(shapes, names, strict=True):
-                made.setdefault(name, {kind: self._writer(kind, name, shape) for kind in (SUCCESS, ERROR, IN_DOUBT)})
+                if name not in made:
+                    made[name] = {kind: self._writer(kind, name, shape) for kind in (SUCCESS, ERROR, IN_DOUBT)}
         self._of_source = {number: made[name] for number, name in enumerate(names, start=1)}
-        self._shape_of = {number: shape for number, shape in enumerate(shapes, start=1)}
+        self._shape_of = dict(enumerate(shapes, start=1))
 
     def __enter__(self) -> Self:
         """The files themselves."""
@@ -105,7 +106,7 @@ class ResultFiles:
         path = self.directory / f"{kind}{name}"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         # surrogateescape: bytes that could not be decoded go back as they came.
-        file = open(descriptor, "w", encoding=_for_writing(shape.encoding), errors="surrogateescape", newline="")  # noqa: SIM115  closed with the run
+        file = os.fdopen(descriptor, "w", encoding=_for_writing(shape.encoding), errors="surrogateescape", newline="")
         self._open.append(file)
         return _CsvWriter(file, shape) if shape.columns is not None else _JsonlWriter(file)
 
@@ -250,8 +251,10 @@ class _saying:  # noqa: N801  reads as a statement
 def write_private(path: Path, text: str) -> None:
     """Write a whole small file that only its owner can read, at once or not at all."""
     beside = path.with_name(path.name + ".part")
-    with _saying(path.parent), open(os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with _saying(path.parent):
+        descriptor = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(path)

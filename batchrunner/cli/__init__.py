@@ -11,7 +11,7 @@ from batchrunner.cli.exits import table
 
 COMMANDS = {
     "run": "batchrunner.cli.run:run",
-    "retry": "batchrunner.cli.run:retry",
+    "retry": "batchrunner.cli.retry:retry",
     "preview": "batchrunner.cli.judge:preview",
     "check": "batchrunner.cli.judge:check",
     "status": "batchrunner.cli.look:status",

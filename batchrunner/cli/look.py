@@ -62,7 +62,7 @@ def _status_of(ledger: SqlLedger, history: History, job: str) -> tuple[dict[str,
             {"outcome": state.name.lower(), "code": code, "rows": count} for (state, code), count in waiting.items()
         ],
     }
-    return values, status_text(job, last, running, waiting)
+    return values, status_text(job, last, waiting, running=running)
 
 
 @click.command()

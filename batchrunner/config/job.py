@@ -90,7 +90,8 @@ class TargetTable(_Table):
         "Set it to the old address when the platform moves, and the memory of what was sent moves along.",
     )
     transport: Literal["fast", "httpx"] = Field(
-        default="fast", description="The HTTP engine. httpx: works wherever Python works, but slows down with each connection."
+        default="fast",
+        description="The HTTP engine. httpx: works wherever Python works, but slows down with each connection.",
     )
     connect_timeout: Duration = Field(default=timedelta(seconds=10), description="For a connection to open.")
     timeout: Duration = Field(default=timedelta(seconds=60), description="For an answer to come, once sent.")

@@ -31,6 +31,11 @@ def unpack_profile_id(packed: bytes | None) -> str | None:
     return packed[1:].hex() if packed[:1] == _PACKED else packed[1:].decode()
 
 
+def printable(path: str) -> str:
+    """A path as text: file names may hold bytes that are none, and databases refuse those."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def pack_request_id(request_id: RequestId) -> bytes:
     """A UUID as its 16 bytes."""
     return bytes.fromhex(request_id.replace("-", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
@@ -21,8 +21,10 @@ BUSY_TIMEOUT_MS = 30_000
 IN_MEMORY = Path(":memory:")
 """A ledger that ends with the process: for rehearsals before the first run."""
 
+WRITE_AHEAD = "PRAGMA journal_mode = WAL"
+"""Written into the file itself, so not before it is certain that the file is ours."""
+
 PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     # A claim must survive the machine, not only the process. NORMAL would gain nothing worth having (measured).
     "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
@@ -57,8 +59,13 @@ def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connectio
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
         event.listen(engine, "connect", _prepare)
         connection = engine.connect()
-        with transaction(connection):
-            schema.migrate(connection)
+        try:
+            with transaction(connection):
+                schema.migrate(connection)
+            connection.exec_driver_sql(WRITE_AHEAD)
+        except BaseException:
+            connection.close()
+            raise
         return engine, connection
 
 
@@ -79,10 +86,12 @@ def transaction(connection: Connection) -> Iterator[None]:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         yield
+        connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        # A full or broken disk ends a transaction by itself; that there is none left must not hide why.
+        with suppress(SQLAlchemyError):
+            connection.exec_driver_sql("ROLLBACK")
         raise
-    connection.exec_driver_sql("COMMIT")
 
 
 _HELP = (

@@ -61,6 +61,8 @@ class Wanted:
     """Empty: any."""
     run: RunId | None = None
     """None: of all runs of the job."""
+    installation: str | None = None
+    """Only of runs that sent there. None: wherever they sent."""
 
     def condition(self) -> ColumnElement[bool]:
         """As a condition on live, unfinished entries."""
@@ -69,6 +71,9 @@ class Wanted:
             asked.append(entries.c.code.in_(sorted(self.codes)))
         if self.run is not None:
             asked.append(entries.c.run_id == self.run)
+        if self.installation is not None:
+            sent_there = select(runs.c.id).where(runs.c.installation == self.installation)
+            asked.append(entries.c.run_id.in_(sent_there))
         return and_(*asked)
 
 

@@ -52,6 +52,7 @@ runs = Table(
     Column("exit_code", Integer),
     Column("totals", Text, nullable=False),  # JSON, in the same transaction as the entries it counts
     Column("mapping_id", Integer),
+    Column("installation", Text, nullable=False),  # to which the run sent
     Column("run_dir", Text),
     Column("process", Text),  # host and process id, for people
 )

@@ -181,7 +181,7 @@ class SqlLedger:
         values = {"ended_ms": now_ms, "ending": "died", "totals": codec.pack_totals(ended)}
         self.connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
 
-    def begin_run(
+    def begin_run(  # noqa: PLR0913  a row of `runs`
         self,
         *,
         job: str,
@@ -191,13 +191,16 @@ class SqlLedger:
         read: Sequence[Source],
         mapping: str,
         run_dir: str,
+        installation: str = "",
     ) -> RunId:
         """A new run, with its sources numbered from 1 and the mapping it uses."""
         process = f"{socket.gethostname()}:{os.getpid()}"
         with saying(self.path), transaction(self.connection):
             row = {
-                "name": name, "job": job, "verb": verb, "started_ms": now_ms, "run_dir": run_dir, "process": process,
-                "totals": codec.pack_totals(Totals()), "mapping_id": self._mapping_id(job, mapping),
+                "name": name, "job": job, "verb": verb, "started_ms": now_ms, "process": process,
+                "run_dir": codec.printable(run_dir), "totals": codec.pack_totals(Totals()),
+                "mapping_id": self._mapping_id(job, mapping),
+                "installation": installation,
             }  # fmt: skip
             run_id: int = self.connection.execute(insert(runs).values(**row).returning(runs.c.id)).scalar_one()
             if numbered := [_source_values(run_id, number, source) for number, source in enumerate(read, start=1)]:
@@ -297,7 +300,7 @@ def _source_values(run_id: int, number: int, source: Source) -> dict[str, Any]:
         "run_id": run_id,
         "source_no": number,
         "fingerprint": source.fingerprint,
-        "path": source.path,
+        "path": codec.printable(source.path),
         "size_bytes": source.size_bytes,
     }
 

@@ -65,7 +65,7 @@ def subject_of(cell: Cell) -> str:
     return f"template '{cell.template}'" if cell.column is None else f"column '{cell.column}'"
 
 
-def converter(cell: Cell) -> Convert:
+def converter(cell: Cell) -> Convert:  # noqa: C901  one case for each conversion
     """The conversion of a cell whose options are all right."""
     match cell.as_:
         case "text":

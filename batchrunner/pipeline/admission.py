@@ -80,7 +80,14 @@ class Admission:
         self._claimed_since_asked: set[Key] = set()
         self.exhausted = False
         """Nothing more comes from the file; parked rows may still wait."""
-        self.position = 0
+        self._begin = 0
+        self._end = 0
+        self._rows = 1
+
+    @property
+    def position(self) -> int:
+        """Bytes of all sources that have been given out, as nearly as the rows of a batch are alike."""
+        return self._end - (self._end - self._begin) * len(self._queue) // self._rows
 
     @property
     def waiting(self) -> int:
@@ -127,7 +134,7 @@ class Admission:
         if batch is None:
             self.exhausted = True
             return
-        self.position = batch.position
+        self._begin, self._end, self._rows = self._end, batch.position, max(1, len(batch.judged))
         self._queue.extend((batch.source_no, judged) for judged in batch.judged)
 
     def _admit(self, source_no: int, judged: tuple[Request, Judgement] | Unusable, taken: Taken) -> None:

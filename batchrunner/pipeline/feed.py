@@ -69,11 +69,13 @@ def feed(
     left = limit
     before = 0
     for source_no, one in enumerate(inputs, start=1):
+        reached = 0
         for chunk in one.reader.chunks():
             rows = in_file_order(chunk, one.mapper)[:left]
             for start in range(0, len(rows), rows_a_question):
-                judged = gate.judge(source_no, rows[start : start + rows_a_question])
-                yield Batch(source_no, judged, before + chunk.position)
+                asked = rows[start : start + rows_a_question]
+                reached += (chunk.position - reached) * len(asked) // (len(rows) - start)
+                yield Batch(source_no, gate.judge(source_no, asked), before + reached)
             if left is not None:
                 left -= len(rows)
                 if left == 0:

@@ -92,22 +92,22 @@ class _Splitter:
             for record in reader:
                 add_record(record)
                 add_end(reader.line_num)
-        except _OpenQuoteError as error:
-            return _Fault("open_quote", str(error))
-        except csv.Error:
-            ahead = reader.line_num - 1 - (ends[-1] if ends else 0)
-            return _Fault("bad_quotes", _bad_quotes(ahead))
+        except (_OpenQuoteError, csv.Error) as error:
+            in_vain = block[ends[-1] if ends else 0 : reader.line_num]
+            self._spent += _weight(in_vain)
+            if isinstance(error, _OpenQuoteError):
+                return _Fault("open_quote", str(error))
+            return _Fault("bad_quotes", _bad_quotes(len(in_vain) - 1))
         return None
 
     def _rest_of_record(self, block: list[str], ends: list[int]) -> Iterator[str]:
         """Asked for when the block is used up: more lines, but only as long as a quote is still open."""
         begin = ends[-1] if ends else 0
-        weight = sum(map(len, block[begin:])) + _LINE_WEIGHT * (len(block) - begin)
+        weight = _weight(block[begin:])
         limit = min(_MAX_OPEN, max(_LEAST_OPEN, self._credit()))
         while (ends[-1] if ends else 0) < len(block):
             line = self._lines.line() if weight <= limit else ""
             if not line:
-                self._spent += weight
                 raise _OpenQuoteError(_open_quote(len(block) - begin, at_end=weight <= limit))
             block.append(line)
             weight += len(line) + _LINE_WEIGHT
@@ -115,6 +115,10 @@ class _Splitter:
 
     def _credit(self) -> int:
         return 4 * _MAX_OPEN + _CREDIT_PER_LINE * self._lines.taken - self._spent
+
+
+def _weight(lines: list[str]) -> int:
+    return sum(map(len, lines)) + _LINE_WEIGHT * len(lines)
 
 
 def _bad_quotes(lines_ahead: int) -> str:

@@ -133,11 +133,9 @@ class _Keep:
         if not isinstance(error, UnicodeDecodeError):
             raise error
         self.count += 1
-        # Only as much as must be: what follows a broken first byte may be a delimiter or a line end. The
-        # units of UTF-16 and UTF-32 are the exception, as what follows half of one would be read askew.
-        in_units = error.encoding.replace("_", "-").lower().startswith(("utf-16", "utf16", "utf-32", "utf32"))
-        end = error.end if in_units else error.start + 1
-        return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : end]), end
+        # No codec of Python counts a delimiter or a line end among the undecodable bytes, except as half of a
+        # unit of UTF-16 or UTF-32: so what comes back never spoils the neighbours.
+        return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
 _keep = _Keep()

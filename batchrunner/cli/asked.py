@@ -1,0 +1,116 @@
+"""What the command line of `run` and `retry` asks for, and the job and token as it changes them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchrunner.cli.options import default_ledger, ledger_option, output_option, parsed
+from batchrunner.config import ErrorLimit, Job, Rate, load_job, parse_max_errors, parse_rate, read_token, with_overrides
+from batchrunner.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Options beside the job."""
+
+    job: Path
+    """As it was written."""
+    ledger: str
+    run_dir: Path | None
+    output: str
+    quiet: bool
+    progress: bool
+    dry_run: bool
+    sandbox: bool = False
+    limit: int | None = None
+    allow_resend: bool = False
+    carried: tuple[str, ...] = ()
+    """Options that a command which goes on from here needs too: the same ledger, the same platform."""
+
+    @property
+    def bar(self) -> bool | None:
+        """Whether the bar is shown; None lets the terminal decide."""
+        return None if self.progress and not self.quiet else False
+
+    def command(self, verb: str, *arguments: str) -> str:
+        """A command that goes on from here, ready to be pasted."""
+        return shlex.join(["batchrunner", verb, str(self.job), *arguments])
+
+
+def this_command() -> str:
+    """The command that is running."""
+    return shlex.join(["batchrunner", *sys.argv[1:]])
+
+
+def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `run` and `retry` share."""
+    options = (
+        ledger_option,
+        click.option("--url", help="Send to this platform instead of the job's."),
+        click.option("--sandbox", is_flag=True, help="Send to a stand-in server, started for this run."),
+        click.option("--concurrency", type=click.IntRange(1, 4096), help="Requests in flight at once."),
+        click.option("--rate", callback=parsed(parse_rate), metavar="R", help="At most, as 50/s or 3000/min."),
+        click.option(
+            "--max-errors", callback=parsed(parse_max_errors), metavar="N|N%", help="Stop after so many errors."
+        ),
+        click.option("--run-dir", type=click.Path(path_type=Path), help="Where the result files go."),
+        click.option("--dry-run", is_flag=True, help="Read, map and ask the gate; send nothing, write nothing."),
+        output_option,
+        click.option("--no-progress", is_flag=True, help="No bar, even on a terminal."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def asked(job: Path, options: Mapping[str, Any]) -> Asked:
+    """The options of a sending command as one value."""
+    sandbox = options["sandbox"]
+    return Asked(
+        job=job,
+        ledger=options["ledger"] or default_ledger(sandbox=sandbox),
+        run_dir=options["run_dir"],
+        output=options["output"],
+        quiet=options["quiet"],
+        progress=not options["no_progress"],
+        dry_run=options["dry_run"],
+        sandbox=sandbox,
+        limit=options.get("limit"),
+        allow_resend=options.get("allow_resend", False),
+        carried=_carried(options),
+    )
+
+
+def _carried(options: Mapping[str, Any]) -> tuple[str, ...]:
+    named = [(f"--{name}", options[name]) for name in ("ledger", "url")]
+    return (*(word for pair in named if pair[1] for word in pair), *(["--sandbox"] if options["sandbox"] else []))
+
+
+@contextmanager
+def target(job_file: Path, options: Mapping[str, Any]) -> Iterator[tuple[Job, str]]:
+    """The job as the command line changes it, and the token that goes with its target."""
+    limits: dict[str, Rate | ErrorLimit | int] = {
+        name: options[name] for name in ("concurrency", "rate", "max_errors") if options[name] is not None
+    }
+    job = with_overrides(load_job(job_file), {"limits": limits})
+    if options["sandbox"]:
+        if options["url"]:
+            raise UsageError("--sandbox starts a server of its own; leave --url out")
+        from batchrunner.sandbox import Settings, running  # noqa: PLC0415  only this run needs it
+
+        with running(Settings()) as server:
+            # The port changes from run to run; to the ledger it is the same installation.
+            yield with_overrides(job, {"target": {"url": server.url, "installation": "sandbox"}}), server.token
+        return
+    if options["url"]:
+        # What the job calls its own platform is not the name of another one.
+        job = with_overrides(job, {"target": {"url": options["url"], "installation": None}})
+    yield job, "" if options["dry_run"] else read_token(job)

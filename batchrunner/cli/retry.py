@@ -1,0 +1,136 @@
+"""`retry`: send unfinished rows again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchrunner.cli import compose
+from batchrunner.cli.asked import Asked, asked, sending_options, target
+from batchrunner.cli.locate import find_sources
+from batchrunner.cli.options import ending_well, job_argument, logging_options
+from batchrunner.cli.work import Work, rehearsed, tell
+from batchrunner.clock import SystemClock
+from batchrunner.config import Job
+from batchrunner.errors import SourceError, UsageError
+from batchrunner.gate import GatePolicy
+from batchrunner.ledger import Business, History, Place, SqlLedger, Wanted
+from batchrunner.model import Key, RunId, State
+from batchrunner.pipeline import Input, PlainGate, RetryGate, StopRequest, feed
+from batchrunner.ports import Standing
+from batchrunner.report import Summary
+
+OUTCOMES = {
+    "failed": (State.FAILED,),
+    "rejected": (State.REJECTED,),
+    "in-doubt": (State.IN_DOUBT, State.RESEND),
+}
+
+
+@click.command()
+@job_argument
+@sending_options
+@click.option("--run", "of_run", metavar="ID|last", help="Only rows of this run. Default: all unfinished business.")
+@click.option(
+    "--outcome", "outcomes", default="failed,rejected,in-doubt", show_default=True, help="Which rows, by outcome."
+)
+@click.option("--code", "codes", default="", help="Only rows with one of these codes, as 500,435.")
+@logging_options
+@ending_well
+def retry(job: Path, of_run: str | None, outcomes: str, codes: str, **options: Any) -> None:  # noqa: ANN401
+    """Send the rows again that failed, were rejected or are in doubt.
+
+    Rows in doubt go again only as the job's in-doubt policy allows; 'resolve' decides about the others. Only rows
+    that were sent to the same platform are meant.
+    """
+    wish = asked(job, options)
+    with target(job, options) as (loaded, token):
+        wanted = Wanted(
+            _states(outcomes),
+            frozenset(filter(None, codes.replace(" ", "").split(","))),
+            installation=loaded.target.origin,
+        )
+        summary = _retry(loaded, token, of_run, wanted, wish)
+    if summary is not None:
+        tell(summary, wish)
+
+
+def _states(outcomes: str) -> frozenset[State]:
+    names = [name.strip().replace("_", "-") for name in outcomes.split(",") if name.strip()]
+    if [name for name in names if name not in OUTCOMES] or not names:
+        raise UsageError(f"--outcome is {outcomes!r}; choose from {', '.join(OUTCOMES)}")
+    return frozenset(state for name in names for state in OUTCOMES[name])
+
+
+def _retry(job: Job, token: str, of_run: str | None, wanted: Wanted, wish: Asked) -> Summary | None:
+    stop = StopRequest()
+    with compose.signals_to(stop), ExitStack() as held:
+        if wish.dry_run:
+            ledger = held.enter_context(SqlLedger.for_reading(wish.ledger))
+            _rehearse(job, ledger, _plan(job, ledger, of_run, wanted), wish)
+            return None
+        work = Work(job, token, wish, stop, held)
+        plan = _plan(job, work.ledger, of_run, wanted)
+        compose.raise_if_stopped(stop)
+        work.begin("retry", plan.sources)
+        gate = RetryGate(PlainGate(work.ledger, work.run, plan.policy, work.clock), plan.rows)
+        ended = work.go(feed(plan.inputs, gate))
+        if gate.stale:
+            History(work.ledger).take_over(gate.stale, work.run)
+        return work.end(replace(ended, error=ended.error or _gone(plan.missing)))
+
+
+def _rehearse(job: Job, ledger: SqlLedger, plan: _Plan, wish: Asked) -> None:
+    plain = PlainGate(ledger, RunId(0), plan.policy, SystemClock())
+    rehearsed(job, plan.sources, feed(plan.inputs, RetryGate(plain, plan.rows)), ledger, wish)
+    if gone := _gone(plan.missing):
+        raise gone
+
+
+class _WantedRows:
+    """The wanted entries of each source that this run reads."""
+
+    def __init__(self, history: History, wanted: Wanted, places: Sequence[Sequence[Place]]) -> None:
+        self._history = history
+        self._wanted = wanted
+        self._places = places
+
+    def between(self, source_no: int, first: int, last: int) -> Mapping[int, tuple[Key, Standing]]:
+        return self._history.wanted_rows(self._places[source_no - 1], first, last, self._wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a retry reads, and what it cannot find."""
+
+    sources: Sequence[compose.OpenSource]
+    inputs: Sequence[Input]
+    rows: _WantedRows
+    policy: GatePolicy
+    missing: Sequence[Business]
+
+
+def _plan(job: Job, ledger: SqlLedger, of_run: str | None, wanted: Wanted) -> _Plan:
+    history = History(ledger)
+    if of_run is not None:
+        wanted = replace(wanted, run=history.run(of_run, job.name).id)
+    found, missing = find_sources(job, history.unfinished(job.name, wanted))
+    sources = [source for source, _ in found]
+    rows = _WantedRows(history, wanted, [business.places for _, business in found])
+    policy = compose.gate_policy(job, wanted.states & {State.REJECTED})
+    return _Plan(sources, compose.mapped(job, sources), rows, policy, missing)
+
+
+def _gone(missing: Sequence[Business]) -> SourceError | None:
+    if not missing:
+        return None
+    files = "; ".join(f"{one.source.path} (fingerprint {one.source.fingerprint}, {one.rows} rows)" for one in missing)
+    return SourceError(
+        f"{sum(one.rows for one in missing)} rows were not sent again, because their source is gone or has changed: "
+        f"{files}; put the file back beside the job, or feed the error.csv of that run to 'run'"
+    )

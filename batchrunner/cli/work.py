@@ -1,0 +1,145 @@
+"""A run from its lock to its summary: what `run` and `retry` share."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import NoReturn
+
+import click
+
+from batchrunner.cli import compose
+from batchrunner.cli.asked import Asked, this_command
+from batchrunner.cli.exits import Exit, of_error, of_totals
+from batchrunner.cli.options import say_json, state_dir
+from batchrunner.clock import SystemClock
+from batchrunner.config import Job
+from batchrunner.errors import BatchrunnerError
+from batchrunner.ledger import SqlLedger, open_ledger
+from batchrunner.mapping import mapping_text
+from batchrunner.model import SkipReason, Totals
+from batchrunner.pipeline import Batch, Ended, StopRequest, rehearse
+from batchrunner.progress import Bar
+from batchrunner.report import Summary, rehearsal_text, rehearsal_values, summary_text, summary_values
+from batchrunner.results import ResultFiles, write_private
+
+
+class Work:
+    """One run. `held` keeps what is open until the process ends: the ledger, its lock, the result files."""
+
+    def __init__(self, job: Job, token: str, asked: Asked, stop: StopRequest, held: ExitStack) -> None:
+        """Open the ledger, take the job's lock, and bury runs that died. Raises LedgerError, AlreadyRunning."""
+        self.job = job
+        self.clock = SystemClock()
+        self.stop = stop
+        self._token = token
+        self._asked = asked
+        self._held = held
+        self.ledger = held.enter_context(open_ledger(asked.ledger))
+        held.enter_context(self.ledger.locked(job.name))
+        for died in self.ledger.bury_dead_runs(job.name, self.clock.now_ms()):
+            click.echo(f"batchrunner: run {died} died before it ended; its open requests are in doubt", err=True)
+
+    def begin(self, verb: str, sources: Sequence[compose.OpenSource]) -> None:
+        """From here on the run exists, in the ledger and on disk."""
+        self._started_s = self.clock.elapsed_s()
+        self._sources = sources
+        self.name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        self.run_dir = (self._asked.run_dir or state_dir() / "runs" / self.job.name / self.name).absolute()
+        self._results = self._held.enter_context(ResultFiles(self.run_dir, [one.shape for one in sources]))
+        self.run = self.ledger.begin_run(
+            job=self.job.name,
+            name=self.name,
+            verb=verb,
+            now_ms=self.clock.now_ms(),
+            read=[one.reader.source for one in sources],
+            mapping=mapping_text(self.job),
+            run_dir=str(self.run_dir),
+            installation=self.job.target.origin,
+        )
+
+    def go(self, batches: Iterator[Batch]) -> Ended:
+        """The straight way."""
+        with Bar(_size(self._sources), self.job.name, shown=self._asked.bar) as bar:
+            return compose.go(
+                self.job,
+                self._token,
+                run=self.run,
+                ledger=self.ledger,
+                batches=batches,
+                results=self._results,
+                progress=bar,
+                stop=self.stop,
+                clock=self.clock,
+            )
+
+    def end(self, ended: Ended) -> Summary:
+        """Close the run in the ledger, and leave its summary beside its result files."""
+        code = of_error(ended.error) if ended.error else of_totals(ended.totals)
+        summary = Summary(
+            run=self.name,
+            job=self.job.name,
+            sources=tuple(str(one.path) for one in self._sources),
+            totals=ended.totals,
+            duration_s=self.clock.elapsed_s() - self._started_s,
+            run_dir=str(self.run_dir),
+            ledger=str(self.ledger.path),
+            exit_code=code,
+            error=str(ended.error) if ended.error else None,
+            next_commands=self._next_commands(ended),
+        )
+        try:
+            self._close(ended, code)
+            text = json.dumps(summary_values(summary), ensure_ascii=False, indent=2)
+            write_private(self.run_dir / "summary.json", text + "\n")
+        except BatchrunnerError as error:
+            # What broke may be the ledger or the disk itself: the summary still goes out, and the exit code says it.
+            click.echo(f"batchrunner: {error}", err=True)
+        return summary
+
+    def _close(self, ended: Ended, code: int) -> None:
+        ending = "stopped" if ended.error else "finished"
+        now_ms = self.clock.now_ms()
+        self.ledger.end_run(self.run, totals=ended.totals, ending=ending, exit_code=code, now_ms=now_ms)
+
+    def _next_commands(self, ended: Ended) -> tuple[str, ...]:
+        """The exact commands that go on from here, against the same ledger and the same platform."""
+        totals, asked, commands = ended.totals, self._asked, []
+        if ended.error is not None:
+            commands.append(this_command())
+        if totals.rejected or totals.failed:
+            commands.append(asked.command("retry", "--run", self.name, *asked.carried))
+        elif totals.skipped.get(SkipReason.REJECTED):
+            commands.append(asked.command("retry", "--outcome", "rejected", *asked.carried))
+        if totals.in_doubt:
+            decide = asked.command("resolve", "--run", self.name, "--ledger", str(self.ledger.path), "--as")
+            commands.append(f"{decide} accepted|failed|resend")
+        return tuple(commands)
+
+
+def rehearsed(
+    job: Job, sources: Sequence[compose.OpenSource], batches: Iterator[Batch], ledger: SqlLedger, asked: Asked
+) -> None:
+    """`--dry-run`: count what a run would do, and tell."""
+    with Bar(_size(sources), job.name, shown=asked.bar) as bar:
+        found = rehearse(batches, ledger, lambda batch: bar.update(batch.position, Totals(), 0))
+    if asked.output == "json":
+        say_json(rehearsal_values(job.name, [str(one.path) for one in sources], found))
+    else:
+        click.echo(rehearsal_text(job.name, found))
+
+
+def tell(summary: Summary, asked: Asked) -> NoReturn:
+    """Tell how a run ended, and end the process accordingly."""
+    if asked.output == "json":
+        say_json(summary_values(summary))
+    elif not (asked.quiet and summary.exit_code == Exit.OK):
+        click.echo(summary_text(summary))
+    raise SystemExit(summary.exit_code)
+
+
+def _size(sources: Sequence[compose.OpenSource]) -> int:
+    return sum(one.reader.source.size_bytes for one in sources)
