@@ -37,6 +37,16 @@ class Reader(Protocol):
         """Column names in file order. For JSONL: the keys of the first chunk, in order of appearance."""
         ...
 
+    @property
+    def encoding(self) -> str:
+        """The codec the file is read with, which its byte-order mark may have chosen."""
+        ...
+
+    @property
+    def has_bom(self) -> bool:
+        """Whether the file begins with a byte-order mark."""
+        ...
+
     def chunks(self) -> Iterator[Chunk]:
         """All records of the source, in file order, in bounded memory. Raises SourceError."""
         ...

@@ -7,6 +7,7 @@ exactly as broken as it was.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import re
@@ -37,6 +38,8 @@ class Shape:
     delimiter: str = ","
     quote: str = '"'
     encoding: str = "utf-8"
+    bom: bool = False
+    """The source begins with a byte-order mark, so that its encoding is known whatever the job says: so do ours."""
 
     @property
     def suffix(self) -> str:
@@ -105,8 +108,9 @@ class ResultFiles:
     def _writer(self, kind: str, name: str, shape: Shape) -> _Writer:
         path = self.directory / f"{kind}{name}"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        # surrogateescape: bytes that could not be decoded go back as they came.
-        file = os.fdopen(descriptor, "w", encoding=_for_writing(shape.encoding), errors="surrogateescape", newline="")
+        file = os.fdopen(descriptor, "w", encoding=shape.encoding, errors=_AS_IT_CAME, newline="")
+        if shape.bom:
+            file.write("\ufeff")
         self._open.append(file)
         return _CsvWriter(file, shape) if shape.columns is not None else _JsonlWriter(file)
 
@@ -122,7 +126,8 @@ class _Writer:
 class _CsvWriter(_Writer):
     def __init__(self, file: TextIO, shape: Shape) -> None:
         columns = shape.columns or ()
-        self._writer = csv.writer(file, delimiter=shape.delimiter, quotechar=shape.quote, lineterminator="\n")
+        # With this line end the writer also quotes a cell that holds a lone CR, which would be read back as one.
+        self._writer = csv.writer(file, delimiter=shape.delimiter, quotechar=shape.quote, lineterminator="\r\n")
         self._kept = [place for place, name in enumerate(columns) if name not in COLUMNS]
         self._origin = _origin_places(columns)
         self._all = len(self._kept) == len(columns)
@@ -213,15 +218,24 @@ def _names(shapes: Sequence[Shape]) -> list[str]:
     known: dict[tuple[Any, ...], str] = {}
     names = []
     for shape in shapes:
-        look = (shape.columns, shape.delimiter, shape.quote, shape.encoding)
+        look = (shape.columns, shape.delimiter, shape.quote, shape.encoding, shape.bom)
         number = len(known) + 1
         names.append(known.setdefault(look, shape.suffix if number == 1 else f"-{number}{shape.suffix}"))
     return names
 
 
-def _for_writing(encoding: str) -> str:
-    # A byte-order mark belongs to the export's own file, and utf-8-sig would be read back as plain utf-8 anyway.
-    return "utf-8" if encoding.lower().replace("_", "-") == "utf-8-sig" else encoding
+def _as_it_came(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes that could not be decoded go back as they came; what the encoding lacks (an answer's text) is escaped."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    first = error.object[error.start]
+    if "\udc80" <= first <= "\udcff" and not error.encoding.startswith(("utf-16", "utf-32")):
+        return bytes([ord(first) - 0xDC00]), error.start + 1
+    return f"\\u{ord(first):04x}", error.start + 1
+
+
+_AS_IT_CAME = "batchrunner-as-it-came"
+codecs.register_error(_AS_IT_CAME, _as_it_came)
 
 
 def _make_private(directory: Path) -> None:

@@ -64,7 +64,9 @@ def _open(job: Job, path: Path) -> OpenSource:
     reader = open_source(path, job.source)
     table = job.source
     columns = None if is_jsonl(path, table) else tuple(reader.columns)
-    shape = Shape(reader.source.fingerprint, columns, table.delimiter, table.quote, table.encoding)
+    shape = Shape(
+        reader.source.fingerprint, columns, table.delimiter, table.quote, encoding=reader.encoding, bom=reader.has_bom
+    )
     return OpenSource(path, reader, shape)
 
 

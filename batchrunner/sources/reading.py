@@ -80,6 +80,16 @@ class FileReader(Generic[V]):
         self._file = file
         self._form = form
 
+    @property
+    def encoding(self) -> str:
+        """The codec the file is read with, which its byte-order mark may have chosen."""
+        return self._file.encoding
+
+    @property
+    def has_bom(self) -> bool:
+        """Whether the file begins with a byte-order mark."""
+        return self._file.bom_bytes > 0
+
     def chunks(self) -> Iterator[Chunk]:
         """All records in file order, in flat memory. Raises SourceError, at the latest when the file has changed."""
         with self._file.lines() as lines:
