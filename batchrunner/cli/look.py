@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from batchrunner.cli.options import (
     say_json,
 )
 from batchrunner.config import load_job
-from batchrunner.ledger import History, SqlLedger
+from batchrunner.ledger import DIED, History, RunRecord, SqlLedger
 from batchrunner.model import State
 from batchrunner.report import entry_values, run_text, run_values, runs_text, status_text
 
@@ -51,9 +53,12 @@ def status(job: str | None, ledger: str | None, output: str, quiet: bool) -> Non
 
 
 def _status_of(ledger: SqlLedger, history: History, job: str) -> tuple[dict[str, Any], str]:
-    last = next(iter(history.runs(job, limit=1)), None)
+    recorded = next(iter(history.runs(job, limit=1)), None)
+    last = _as_it_stands(ledger, recorded) if recorded else None
     running = ledger.is_running(job)
-    waiting = history.unfinished_counts(job)
+    waiting = Counter(history.unfinished_counts(job))
+    if recorded and last and last.totals.in_doubt > recorded.totals.in_doubt:
+        waiting[State.IN_DOUBT, DIED] += last.totals.in_doubt - recorded.totals.in_doubt
     values = {
         "job": job,
         "running": running,
@@ -63,6 +68,17 @@ def _status_of(ledger: SqlLedger, history: History, job: str) -> tuple[dict[str,
         ],
     }
     return values, status_text(job, last, waiting, running=running)
+
+
+def _as_it_stands(ledger: SqlLedger, run: RunRecord) -> RunRecord:
+    """A run without an end has died, unless a process holds its job's lock: the next run will say the same."""
+    if run.ended_ms is not None or ledger.is_running(run.job):
+        return run
+    run = History(ledger).run(run.name)  # it may have ended between the two looks
+    if run.ended_ms is not None:
+        return run
+    open_claims = ledger.count_states(run.id).get(State.CLAIMED, 0)
+    return replace(run, ending="died", totals=run.totals.with_open_claims(open_claims, DIED))
 
 
 @click.command()
@@ -76,7 +92,7 @@ def runs(job: str | None, ledger: str | None, limit: int, output: str, quiet: bo
     """List past runs, newest first."""
     del quiet
     with SqlLedger.for_reading(ledger or default_ledger()) as opened:
-        found = History(opened).runs(job_name(job), limit)
+        found = [_as_it_stands(opened, one) for one in History(opened).runs(job_name(job), limit)]
     if output == "json":
         say_json({"runs": [run_values(one) for one in found]})
     else:
@@ -95,7 +111,7 @@ def show(run: str, ledger: str | None, limit: int, output: str, quiet: bool) -> 
     del quiet
     with SqlLedger.for_reading(ledger or default_ledger()) as opened:
         history = History(opened)
-        found = history.run(run)
+        found = _as_it_stands(opened, history.run(run))
         bad = history.entries(found.id, NOT_ACCEPTED, limit)
     if output == "json":
         say_json({**run_values(found), "rows": [entry_values(one) for one in bad]})

@@ -46,6 +46,8 @@ class Window:
 
     def collect(self, *, wait: bool) -> list[Settled]:
         """What has ended since last asked. With `wait`, at least one end, or nothing when woken."""
+        if self._failure is not None:
+            raise RuntimeError("the HTTP side has died; what is in flight is in doubt") from self._failure
         ends: list[Settled] = []
         try:
             ends += self._ends.get(block=wait)
@@ -74,8 +76,13 @@ class Window:
     # --- the side of HTTP ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=self._new_loop) as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner(loop_factory=self._new_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  raised again in the thread that collects
+            self._failure = error
+        finally:
+            self.wake()  # nobody may wait for ends that cannot come any more
 
     async def _serve(self) -> None:
         try:
@@ -104,8 +111,11 @@ class Window:
             claim = await self._queue.get()
             try:
                 settled = await self._submitter.submit(claim)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 # One of the two edges: a submitter with a bug must not lose its neighbours' outcomes, nor this one.
+                # A cancellation that is not ours leaked out of something it awaited: the worker must outlive that too.
+                if isinstance(error, asyncio.CancelledError) and self._stop.is_set():
+                    raise
                 log.exception("the submitter failed on row %s", claim.request.row.number)
                 name = type(error).__name__
                 settled = Settled(claim, InDoubt(f"bug:{name}", f"the submitter failed with {name}"), 1, 1)
