@@ -71,7 +71,7 @@ def post(client: httpx.Client, email: str, request_id: str | None = None) -> htt
 
 
 @pytest.mark.parametrize(("tag", "status", "part", "effect"), ANSWERED)
-def test_an_address_can_ask_for_a_bad_answer(  # noqa: PLR0913, PLR0917 - one line of the table each
+def test_an_address_can_ask_for_a_bad_answer(  # noqa: PLR0917 - one line of the table each
     sandbox: Handle, client: httpx.Client, tag: str, status: int, part: str, effect: bool
 ) -> None:
     """Every fault with an answer gives this answer, and takes effect or not as the table says."""
