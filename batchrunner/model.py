@@ -168,6 +168,8 @@ class Claim:
     """When this Request-ID was first claimed (Unix time): the platform's window runs from here."""
     doubtful: bool = False
     """An earlier send under this Request-ID may have taken effect: never call it Failed."""
+    resent: bool = False
+    """This very Request-ID may have left before: it must not leave again once the platform may have forgotten it."""
     takes_over: tuple[EntryRef, ...] = ()
     """Entries of earlier runs whose place this claim takes."""
 

@@ -12,6 +12,7 @@ import csv
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -81,7 +82,9 @@ class ResultFiles:
     def __exit__(self, *_: object) -> None:
         """Close them."""
         for file in self._open:
-            file.close()
+            # Every row was flushed when it was written; what cannot be written now was told then.
+            with suppress(OSError):
+                file.close()
 
     def settled(self, ends: Sequence[Settled]) -> None:
         """Write rows whose outcome is durable. Raises ResultError."""

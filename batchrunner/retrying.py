@@ -112,6 +112,8 @@ class History:
     """Time given to waiting because of 429."""
     doubtful: bool = False
     """An attempt of this run or of an earlier one may have taken effect."""
+    exposed: bool = False
+    """An attempt under this very Request-ID may have taken effect: the platform's window binds it."""
 
     @property
     def tries(self) -> int:
@@ -173,7 +175,7 @@ def decide(verdict: Verdict, history: History, policy: RetryPolicy, moment: Mome
             failed = Failed(verdict.code, verdict.text)
             return Settle(_lawful(failed, history), _attempted(history), refusal=verdict.text)
         case Doubtful():
-            return _after_doubt(verdict, replace(_attempted(history), doubtful=True), policy, moment)
+            return _after_doubt(verdict, replace(_attempted(history), doubtful=True, exposed=True), policy, moment)
         case NeverSent():
             return _after_no_connection(verdict, replace(history, unsent=history.unsent + 1), policy, moment)
         case Throttled():
@@ -191,7 +193,7 @@ def hold_back(history: History, policy: RetryPolicy, moment: Moment) -> Settle |
     """The last look before a send: an end instead of a send, or None when it may leave."""
     if moment.draining:
         return _end(Failed("stopped", "the run was stopped before this could be sent"), history)
-    if history.doubtful and not _recognised(policy, moment, wait_s=0.0):
+    if history.exposed and not _recognised(policy, moment, wait_s=0.0):
         return _end(
             Failed("window", "the platform may no longer recognise this Request-ID, so it was not sent"), history
         )
@@ -255,7 +257,7 @@ def _ceiling_s(tries: int, policy: RetryPolicy) -> float:
 
 def _too_late(history: History, policy: RetryPolicy, moment: Moment, wait_s: float) -> bool:
     # A Request-ID that certainly never took effect may leave at any time: there is nothing to be repeated.
-    return history.doubtful and not _recognised(policy, moment, wait_s)
+    return history.exposed and not _recognised(policy, moment, wait_s)
 
 
 def _recognised(policy: RetryPolicy, moment: Moment, wait_s: float) -> bool:
@@ -263,7 +265,7 @@ def _recognised(policy: RetryPolicy, moment: Moment, wait_s: float) -> bool:
 
 
 def _attempted(history: History) -> History:
-    return History(history.attempts + 1, history.requests + 1, history.unsent, history.throttled_s, history.doubtful)
+    return replace(history, attempts=history.attempts + 1, requests=history.requests + 1)
 
 
 def _end(outcome: Failed, history: History) -> Settle:

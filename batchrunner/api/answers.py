@@ -115,6 +115,11 @@ def _by_code(said: _Said, response: httpx.Response) -> Verdict:
     known = ERROR_CODES.get(said.error)
     code, text = str(said.error), cut(said.error_text or (known.meaning if known else "no text"))
     match known.kind if known else None:
+        case Kind.REFUSED_US if _is_replayed(response):
+            # The refusal of an earlier attempt, told again: it says nothing of how we stand now.
+            return Doubtful(
+                code, f"the platform repeats an earlier refusal: {text}", None, replayed=True, transient=False
+            )
         case Kind.REFUSED_US:
             return RefusedUs(code, f"the API refuses us with error {code}: {text}")
         case Kind.THROTTLED:

@@ -35,7 +35,7 @@ PRAGMAS = (
 def locate(ledger: str) -> Path:
     """The file behind `--ledger URL|PATH`. Raises LedgerError for a database we do not speak yet."""
     if "://" not in ledger:
-        return Path(ledger).expanduser().absolute()
+        return Path(ledger).expanduser().resolve()
     try:
         url = make_url(ledger)
     except ArgumentError as error:
@@ -43,7 +43,7 @@ def locate(ledger: str) -> Path:
     if url.get_backend_name() != "sqlite" or not url.database:
         shown = url.render_as_string(hide_password=True)
         raise LedgerError(f"{shown}: this version keeps ledgers in SQLite files; write a path, or sqlite:///path")
-    return Path(url.database).expanduser().absolute()
+    return Path(url.database).expanduser().resolve()
 
 
 def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connection]:

@@ -173,13 +173,14 @@ class SqlLedger:
         return [run.name for run in found]
 
     def _bury(self, run_id: int, totals: Totals, now_ms: int) -> None:
-        open_claims = entries.c.run_id == run_id, entries.c.state == int(State.CLAIMED)
-        buried = self.connection.execute(
-            update(entries).where(*open_claims).values(state=int(State.IN_DOUBT), code=DIED)
-        ).rowcount
-        ended = totals.with_open_claims(buried, DIED)
+        ended = totals.with_open_claims(self._doubt_open_claims(run_id), DIED)
         values = {"ended_ms": now_ms, "ending": "died", "totals": codec.pack_totals(ended)}
         self.connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+
+    def _doubt_open_claims(self, run_id: int) -> int:
+        open_claims = entries.c.run_id == run_id, entries.c.state == int(State.CLAIMED)
+        in_doubt = update(entries).where(*open_claims).values(state=int(State.IN_DOUBT), code=DIED)
+        return self.connection.execute(in_doubt).rowcount
 
     def begin_run(  # noqa: PLR0913  a row of `runs`
         self,
@@ -227,6 +228,8 @@ class SqlLedger:
         """Close a run."""
         values = {"ended_ms": now_ms, "ending": ending, "exit_code": exit_code, "totals": codec.pack_totals(totals)}
         with saying(self.path), transaction(self.connection):
+            # The ledger may have failed for a moment and recovered: no claim may stay open in a run that has ended.
+            self._doubt_open_claims(run)
             self.connection.execute(update(runs).where(runs.c.id == run).values(**values))
 
     # --- the straight way --------------------------------------------------------------------------

@@ -93,20 +93,24 @@ class Run:
         self._durable = Totals()
         self._error: BatchrunnerError | None = None
         self._draining = False
+        self._given_up = False
 
     def go(self) -> Ended:
         """Run until every row has ended or something stops it. Never raises what a run can end in."""
-        self._window = self._open_window()
+        try:
+            self._window = self._open_window()
+        except BatchrunnerError as error:
+            return Ended(self._durable, error)
         self._stop.wake = self._window.wake
         try:
             while self._step():
                 pass
             self._window.close()
+            return Ended(self._tally.totals(), self._error or self._imbalance())
         except LedgerError as error:
             # What is in flight cannot be settled any more: its claims stay open, and the next run finds them.
             self._window.close(at_once=True)
             return Ended(self._durable.with_open_claims(len(self._flying), "ledger"), error)
-        return Ended(self._tally.totals(), self._error or self._imbalance())
 
     # --- one turn of the loop ------------------------------------------------------------------------
 
@@ -116,6 +120,8 @@ class Run:
         ends = self._collect(wait=not taken and not self._could_take())
         if not taken and not ends and not self._flying:
             return self._could_take()
+        if self._given_up:  # since these were taken: nothing could send them any more
+            taken = Taken(skipped=taken.skipped, unusable=taken.unusable)
         claims = [self._claim(candidate) for candidate in taken.candidates]
         self._exchange(taken, claims, ends)
         self._look_for_reasons_to_stop(ends)
@@ -196,6 +202,7 @@ class Run:
             request_id=judgement.request_id if judgement.request_id is not None else RequestId(str(uuid4())),
             requested_at_ms=judgement.requested_at_ms if same else self._clock.now_ms(),
             doubtful=judgement.doubtful,
+            resent=same,
             takes_over=judgement.takes_over,
         )
 
@@ -247,6 +254,7 @@ class Run:
     def _give_up(self, ends: Sequence[Settled]) -> list[Settled]:
         """The second signal: what has not ended by now is in doubt."""
         self._stopping()
+        self._given_up = True
         self._window.close(at_once=True)
         ended = {end.claim.request_id for end in ends}
         late = self._window.collect(wait=False)

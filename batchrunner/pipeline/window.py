@@ -111,10 +111,12 @@ class Window:
             claim = await self._queue.get()
             try:
                 settled = await self._submitter.submit(claim)
-            except (Exception, asyncio.CancelledError) as error:
+            except BaseException as error:
                 # One of the two edges: a submitter with a bug must not lose its neighbours' outcomes, nor this one.
                 # A cancellation that is not ours leaked out of something it awaited: the worker must outlive that too.
                 if isinstance(error, asyncio.CancelledError) and self._stop.is_set():
+                    raise
+                if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
                 log.exception("the submitter failed on row %s", claim.request.row.number)
                 name = type(error).__name__

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from batchrunner.submit.throttle import Throttle
 
 
-_NEW, _IN_DOUBT = History(), History(doubtful=True)
+_NEW = History()
 
 
 class SpeaksApi(Protocol):
@@ -78,7 +78,7 @@ class HttpSubmitter:
     async def submit(self, claim: Claim) -> Settled:
         """Send a claimed request until it is settled. Never raises for what the network or the API does."""
         started_s = self._clock.elapsed_s()
-        history = _IN_DOUBT if claim.doubtful else _NEW
+        history = History(doubtful=True, exposed=claim.resent) if claim.doubtful else _NEW
         while True:
             may_leave = await self._throttle.turn()
             if not may_leave or history.doubtful:  # nothing else can hold it back

@@ -263,7 +263,7 @@ def test_a_doubtful_claim_whose_window_is_over_is_not_sent(engine: Engine) -> No
 
     async def story() -> None:
         async with scripted_server(answer()) as server, bench(engine, server.url) as b:
-            settled = await b.submitter.submit(a_claim(doubtful=True, requested_at_ms=0))
+            settled = await b.submitter.submit(a_claim(doubtful=True, resent=True, requested_at_ms=0))
             assert isinstance(settled.outcome, InDoubt)
             assert (settled.outcome.code, settled.requests, server.seen) == ("window", 0, [])
 

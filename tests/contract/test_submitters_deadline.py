@@ -42,7 +42,7 @@ def test_each_is_given_its_time_and_no_more() -> None:
 
         for _ in range(2):
             took_s = await asyncio.gather(*(one(after / 100) for after in range(8)))
-            assert min(took_s) >= 0.05
+            assert min(took_s) >= 0.05 - 1e-6  # the clock is a float
             assert await deadline.within(_quick()) == "done"
         deadline.close()
 

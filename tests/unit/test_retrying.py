@@ -136,10 +136,10 @@ def test_without_resend_a_doubt_is_final(
 @given(st.integers(0, 2 * DAY_MS), verdicts, randoms)
 def test_nothing_doubtful_leaves_when_its_window_is_over(age_ms: int, verdict: Verdict, random: float) -> None:
     """A repeat that the platform would not recognise is a second message."""
-    decision = decide(verdict, History(doubtful=True), POLICY, Moment(age_ms, 0, random))
+    decision = decide(verdict, History(doubtful=True, exposed=True), POLICY, Moment(age_ms, 0, random))
     if not isinstance(decision, Settle):
         assert age_ms + decision.wait_s * 1000 < DAY_MS - WINDOW_MARGIN_MS
-    held = hold_back(History(doubtful=True), POLICY, Moment(age_ms, 0, random))
+    held = hold_back(History(doubtful=True, exposed=True), POLICY, Moment(age_ms, 0, random))
     assert (held is None) == (age_ms < DAY_MS - WINDOW_MARGIN_MS)
     assert held is None or isinstance(held.outcome, InDoubt)
 
@@ -163,10 +163,15 @@ def test_an_answer_lifts_the_doubt() -> None:
         assert (end.outcome, end.replayed, end.history.attempts) == (outcome, True, 2)
 
 
+def test_a_new_request_id_is_not_bound_by_the_window_of_an_old_one() -> None:
+    """A person decided to send again: the doubt stays, but this Request-ID has never left."""
+    assert hold_back(History(doubtful=True), POLICY, Moment(POLICY.window_ms * 2, 0, 0.5)) is None
+
+
 def test_a_replayed_error_is_final() -> None:
     """Every repeat would be answered alike."""
     end = decide(Doubtful("500", "internal", replayed=True), History(), POLICY, NOW)
-    assert end == Settle(InDoubt("500", "internal"), History(1, 1, doubtful=True), replayed=True)
+    assert end == Settle(InDoubt("500", "internal"), History(1, 1, doubtful=True, exposed=True), replayed=True)
 
 
 def test_a_refusal_stops_the_run_and_fails_the_row() -> None:
@@ -187,9 +192,9 @@ def test_a_throttled_request_does_not_use_up_an_attempt() -> None:
 def test_a_server_in_trouble_that_names_a_wait_holds_everybody() -> None:
     """503 with Retry-After; and it is an attempt in doubt."""
     decision = decide(Doubtful("http_503", "busy", 7.0, transient=True), History(), POLICY, NOW)
-    assert decision == Pause(7.0, History(1, 1, doubtful=True))
+    assert decision == Pause(7.0, History(1, 1, doubtful=True, exposed=True))
     decision = decide(Doubtful("http_408", "slow", 7.0), History(), POLICY, NOW)
-    assert decision == Again(7.0, History(1, 1, doubtful=True))
+    assert decision == Again(7.0, History(1, 1, doubtful=True, exposed=True))
 
 
 def test_a_row_that_was_never_sent_fails_when_its_tries_are_used_up() -> None:
