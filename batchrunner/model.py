@@ -47,6 +47,8 @@ class SkipReason(enum.StrEnum):
     REJECTED = "rejected"
     REPEAT_IN_RUN = "repeat_in_run"
     IN_DOUBT = "in_doubt"
+    REPLACED = "replaced"
+    """It failed or was rejected, and a later run has sent a newer request about the same person."""
     WINDOW = "window"
     """In doubt, and the Request-ID is too old for the platform to recognise a repeat."""
 

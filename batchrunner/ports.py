@@ -18,6 +18,7 @@ from batchrunner.model import (
     State,
     Totals,
     Unusable,
+    Who,
 )
 
 if TYPE_CHECKING:  # pandas takes longer to import than `status` takes to answer
@@ -76,6 +77,10 @@ class Ledger(Protocol):
 
     def standing(self, keys: Collection[Key]) -> Mapping[Key, Standing]:
         """How each known key stands. Keys never claimed are absent."""
+        ...
+
+    def last_served(self, people: Collection[Who]) -> Mapping[Who, RunId]:
+        """The latest run in which something was accepted for a person; people it never was for are absent."""
         ...
 
     def exchange(self, run: RunId, settled: Sequence[Settled], claims: Sequence[Claim], totals: Totals) -> None:

@@ -20,6 +20,7 @@ REASONS = {
     SkipReason.ACCEPTED: "accepted before",
     SkipReason.REJECTED: "rejected before; 'retry' sends them again",
     SkipReason.REPEAT_IN_RUN: "repeats of another row in this run",
+    SkipReason.REPLACED: "ended badly before, and something newer was accepted for the person since",
     SkipReason.IN_DOUBT: "in doubt, waiting for your decision: 'resolve'",
     SkipReason.WINDOW: "in doubt for too long to send again safely: 'resolve'",
 }

@@ -27,6 +27,8 @@ COLUMNS = ("_row", "_line", "_source", "_outcome", "_profile_id", "_error_code",
 
 SUCCESS, ERROR, IN_DOUBT = "success", "error", "in_doubt"
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""Stand for bytes that could not be decoded (see `sources.lines`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,15 @@ class _CsvWriter(_Writer):
         self._origin = _origin_places(columns)
         self._all = len(self._kept) == len(columns)
         self._width = len(columns)
+        self._ours_in_front = tuple(columns[: len(COLUMNS)]) == COLUMNS
         self._writer.writerow([*COLUMNS, *(columns[place] for place in self._kept)])
 
     def write(self, fingerprint: str, row: Row, ending: _Ending) -> None:
-        cells = (row.record,) if isinstance(row.record, str) else row.record
+        cells = () if isinstance(row.record, str) else row.record
+        # A line that could not be split into cells is kept whole, as one cell.
+        theirs = (row.record,) if isinstance(row.record, str) else self._theirs(row.record)
         ours = (*self._from(fingerprint, row, cells), ending.outcome, ending.profile_id, ending.code, ending.text)
-        self._writer.writerow([*ours, *self._theirs(cells)])
+        self._writer.writerow([*ours, *theirs])
 
     def _theirs(self, cells: Sequence[str]) -> Sequence[str]:
         if self._all:
@@ -149,7 +154,8 @@ class _CsvWriter(_Writer):
         return [*(cells[place] for place in self._kept if place < len(cells)), *beyond]
 
     def _from(self, fingerprint: str, row: Row, cells: Sequence[str]) -> tuple[str, str, str]:
-        if self._origin and len(cells) == self._width:
+        # With cells missing or too many, only those in front are sure to stand under their names: ours do.
+        if self._origin and (len(cells) == self._width or (self._ours_in_front and len(cells) >= len(COLUMNS))):
             number, line, source = (cells[place] for place in self._origin)
             if number.isdigit() and _FINGERPRINT.fullmatch(source):
                 return number, line, source
@@ -201,7 +207,7 @@ def _members(text: str) -> dict[str, msgspec.Raw] | None:
 
 
 def _printable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _told(end: Settled) -> tuple[str, _Ending]:
@@ -234,7 +240,9 @@ def _as_it_came(error: UnicodeError) -> tuple[str | bytes, int]:
     first = error.object[error.start]
     if "\udc80" <= first <= "\udcff" and not error.encoding.startswith(("utf-16", "utf-32")):
         return bytes([ord(first) - 0xDC00]), error.start + 1
-    return f"\\u{ord(first):04x}", error.start + 1
+    # As JSON escapes it: beyond the basic plane, as two halves.
+    halves = first.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{halves[at : at + 4]}" for at in range(0, len(halves), 4)), error.start + 1
 
 
 _AS_IT_CAME = "batchrunner-as-it-came"
@@ -266,11 +274,12 @@ class _saying:  # noqa: N801  reads as a statement
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a whole small file that only its owner can read, at once or not at all."""
+    """Write a whole small JSON file that only its owner can read, at once or not at all."""
     beside = path.with_name(path.name + ".part")
     with _saying(path.parent):
         descriptor = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        # The name of a source may hold bytes that are no text; JSON reads what escapes them.
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -19,7 +19,7 @@ from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
-from batchrunner.mapping import compile_mapping, job_from_mapping_text, mapping_text
+from batchrunner.mapping import compile_mapping, job_from_mapping_text, mapping_text, reads_alike
 from batchrunner.model import RunId, State
 from batchrunner.pipeline import (
     Admission,
@@ -32,7 +32,7 @@ from batchrunner.pipeline import (
     Window,
     sent_again,
 )
-from batchrunner.ports import Progress, Reader, ResultSink, Submitter
+from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import is_jsonl, open_source
@@ -127,21 +127,35 @@ def run_limits(job: Job) -> RunLimits:
 def guard_against_resending(
     job: Job, sources: Sequence[OpenSource], inputs: Sequence[Input], ledger: SqlLedger, stop: StopRequest
 ) -> None:
-    """Refuse a run that would send accepted rows again only because the job was changed. Raises UsageError."""
-    before = ledger.last_mapping(job.name)
-    if before is None or before == mapping_text(job):
+    """Refuse a run that would send accepted rows again only because the job was changed. Raises UsageError.
+
+    Every mapping the job ever ran with counts, not the last one only: each may have sent some of these rows.
+    """
+    earlier = ledger.earlier_mappings(job.name, mapping_text(job))
+    if not earlier:
         return
-    try:
-        old = mapped(job_from_mapping_text(before, job), sources)
-    except ConfigError:
-        return  # the earlier job could not have read these files, so nothing of them was sent under it
-    count = sent_again(inputs, old, ledger, lambda: stop.signal_number is None)
+    count = 0
+    for source, now in zip(sources, inputs, strict=True):
+        before = [mapper for text in earlier if (mapper := _as_it_was(job, text, source)) is not None]
+        by_person = len(before) < len(earlier)
+        count += sent_again(now, before, ledger, by_person=by_person, go_on=lambda: stop.signal_number is None)
     if stop.signal_number is None and count:
         raise UsageError(
-            f"{job.file}: the job has changed since its last run in what it sends (mapping, installation or `repeat`), "
-            f"and {count} rows that were sent before would be sent again because of it; nothing was sent. "
+            f"{job.file}: the job has changed in what it sends (mapping, how the file is read, installation or "
+            f"`repeat`), and {count} rows that were sent before would be sent again because of it; nothing was sent. "
             "Look at 'preview', then add --allow-resend to go on, or undo the change"
         )
+
+
+def _as_it_was(job: Job, text: str, source: OpenSource) -> Mapper | None:
+    """The mapper of an earlier mapping, or None where it cannot be compared row by row with what is read now."""
+    if not reads_alike(text, job):
+        return None
+    try:
+        was = job_from_mapping_text(text, job)
+        return compile_mapping(was, source.reader.source, source.reader.columns, source.path.name)
+    except ConfigError:
+        return None
 
 
 # --- the run -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from batchrunner.cli.work import Work, rehearsed, tell
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
 from batchrunner.ledger import SqlLedger
+from batchrunner.mapping import mapping_text
 from batchrunner.model import RunId
 from batchrunner.pipeline import Input, PlainGate, StopRequest, feed
 from batchrunner.report import Summary
@@ -54,6 +55,9 @@ def _run(job: Job, token: str, paths: Sequence[Path], wish: Asked) -> Summary | 
             compose.guard_against_resending(job, sources, inputs, work.ledger, stop)
         compose.raise_if_stopped(stop)
         work.begin("run", sources)
+        if wish.allow_resend and wish.limit is None:
+            # Agreed for the whole file: a trial of a few rows is no consent for the rest.
+            work.ledger.retire_mappings(job.name, but=mapping_text(job))
         gate = PlainGate(work.ledger, work.run, compose.gate_policy(job), work.clock)
         return work.end(work.go(feed(inputs, gate, wish.limit)))
 

@@ -63,6 +63,7 @@ mappings = Table(
     Column("id", Integer, primary_key=True),
     Column("job", String(80), nullable=False, index=True),
     Column("text", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),  # the user has agreed that what it sent may be sent anew
 )
 
 sources = Table(

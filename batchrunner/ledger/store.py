@@ -212,17 +212,26 @@ class SqlLedger:
         same = select(mappings.c.id).where(mappings.c.job == job, mappings.c.text == text)
         known: int | None = self.connection.execute(same).scalar()
         if known is not None:
+            # What is sent under it from now on is meant to be kept, whatever was agreed before.
+            self.connection.execute(update(mappings).where(mappings.c.id == known).values(retired=False))
             return known
-        new = insert(mappings).values(job=job, text=text).returning(mappings.c.id)
+        new = insert(mappings).values(job=job, text=text, retired=False).returning(mappings.c.id)
         made: int = self.connection.execute(new).scalar_one()
         return made
 
-    def last_mapping(self, job: str) -> str | None:
-        """The mapping of the job's last run, or None."""
-        query = select(mappings.c.text).join(runs, runs.c.mapping_id == mappings.c.id).where(runs.c.job == job)
+    def earlier_mappings(self, job: str, now: str) -> list[str]:
+        """The mappings, other than the one of now, under which the job may have sent what the user means to keep."""
+        others = mappings.c.job == job, mappings.c.text != now, mappings.c.retired.is_(False)
         with saying(self.path):
-            text: str | None = self.connection.execute(query.order_by(runs.c.id.desc()).limit(1)).scalar()
-        return text
+            return list(
+                self.connection.execute(select(mappings.c.text).where(*others).order_by(mappings.c.id)).scalars()
+            )
+
+    def retire_mappings(self, job: str, but: str) -> None:
+        """The user agrees that what the job sent under all other mappings is sent anew under this one."""
+        others = mappings.c.job == job, mappings.c.text != but
+        with saying(self.path), transaction(self.connection):
+            self.connection.execute(update(mappings).where(*others).values(retired=True))
 
     def end_run(self, run: RunId, *, totals: Totals, ending: str, exit_code: int, now_ms: int) -> None:
         """Close a run."""
@@ -245,16 +254,21 @@ class SqlLedger:
                 found |= {Key(row.key): as_standing(row) for row in self.connection.execute(asked)}
         return found
 
-    def known_people(self, people: Sequence[Who]) -> set[Who]:
-        """Those for whom something was accepted, whatever it was. A range of the index a person; dry runs only."""
-        found: set[Who] = set()
+    def known_people(self, people: Collection[Who]) -> set[Who]:
+        """Those for whom something was accepted, whatever it was."""
+        return set(self.last_served(people))
+
+    def last_served(self, people: Collection[Who]) -> Mapping[Who, RunId]:
+        """The latest run in which something was accepted for a person: a range of the index for each."""
+        found: dict[Who, RunId] = {}
         with saying(self.path):
             for who in set(people):
-                # Keys begin with who they are about. Both ends of the range are themselves possible keys.
+                # Keys begin with who they are about, so a person's keys lie side by side.
                 theirs = entries.c.key.between(bytes(who) + bytes(8), bytes(who) + b"\xff" * 8)
-                accepted = select(entries.c.run_id).where(theirs, live, entries.c.state == int(State.ACCEPTED)).limit(1)
-                if self.connection.execute(accepted).first() is not None:
-                    found.add(who)
+                served = select(func.max(entries.c.run_id)).where(theirs, live, entries.c.state == int(State.ACCEPTED))
+                last: int | None = self.connection.execute(served).scalar()
+                if last is not None:
+                    found[who] = RunId(last)
         return found
 
     def exchange(self, run: RunId, settled: Sequence[Settled], claims: Sequence[Claim], totals: Totals) -> None:

@@ -8,11 +8,11 @@ from batchrunner.config import Job
 from batchrunner.errors import ConfigError
 from batchrunner.mapping.compiling import Compiler
 from batchrunner.mapping.mapper import RowMapper
-from batchrunner.mapping.texts import job_from_mapping_text, mapping_text
+from batchrunner.mapping.texts import job_from_mapping_text, mapping_text, reads_alike
 from batchrunner.model import Source
 from batchrunner.ports import Mapper
 
-__all__ = ["compile_mapping", "job_from_mapping_text", "lint_mapping", "mapping_columns", "mapping_text"]
+__all__ = ["compile_mapping", "job_from_mapping_text", "lint_mapping", "mapping_columns", "mapping_text", "reads_alike"]
 
 
 def compile_mapping(job: Job, source: Source, columns: Sequence[str], source_name: str) -> Mapper:

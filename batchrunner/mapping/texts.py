@@ -20,8 +20,19 @@ def mapping_text(job: Job) -> str:
         "workflow_id": job.target.workflow_id,
         "request": _request(job),
         "rules": {"repeat": job.rules.repeat, "empty": job.rules.empty},
+        "source": _reading(job),
     }
     return json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def reads_alike(text: str, job: Job) -> bool:
+    """Whether an earlier mapping read files as the job does now: only then can it be compared row by row."""
+    return bool(json.loads(text).get("source") == _reading(job))
+
+
+def _reading(job: Job) -> dict[str, object]:
+    source = job.source
+    return {"encoding": source.encoding, "delimiter": source.delimiter, "quote": source.quote, "format": source.format}
 
 
 def _request(job: Job) -> dict[str, object]:

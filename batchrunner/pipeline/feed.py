@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from batchrunner.clock import Clock
-from batchrunner.gate import GatePolicy, SendSame, judge
-from batchrunner.model import EntryRef, Request, RunId, State, Unusable
+from batchrunner.gate import GatePolicy, Hold, SendSame, judge
+from batchrunner.model import EntryRef, Key, Request, RunId, SkipReason, State, Unusable, Who
 from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judgement
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
 
@@ -46,10 +46,28 @@ class PlainGate:
         """Ask once for all keys, then decide one by one."""
         del source_no  # a key says all there is to say
         standing = self._ledger.standing([row.key for row in rows if isinstance(row, Request)])
+        replaced = self.replaced([(Who(key[:8]), stands) for key, stands in standing.items()])
         now_ms = self._clock.now_ms()
         return [
-            row if isinstance(row, Unusable) else (row, self.judgement(standing.get(row.key), now_ms)) for row in rows
+            row if isinstance(row, Unusable) else (row, self._judgement(row.key, standing, replaced, now_ms))
+            for row in rows
         ]
+
+    def _judgement(self, key: Key, standing: Mapping[Key, Standing], replaced: set[EntryRef], now_ms: int) -> Judgement:
+        known = standing.get(key)
+        judgement = self.judgement(known, now_ms)
+        if known is not None and known.ref in replaced and not isinstance(judgement.decision, Hold):
+            return Judgement(Hold(SkipReason.REPLACED))
+        return judgement
+
+    def replaced(self, standing: Sequence[tuple[Who, Standing]]) -> set[EntryRef]:
+        """Which of these ended badly before a later run served the same person: to send them now would be stale.
+
+        So it is with a row that was corrected in `error.csv`, and with yesterday's row once today's has arrived.
+        """
+        bad = [(who, one.ref) for who, one in standing if one.state in (State.FAILED, State.REJECTED)]
+        served = self._ledger.last_served([who for who, _ in bad]) if bad else {}
+        return {ref for who, ref in bad if who in served and served[who] > ref.run}
 
     def judgement(self, standing: Standing | None, now_ms: int) -> Judgement:
         """Decide about one key, and say what a claim would carry over from the entry it takes over."""

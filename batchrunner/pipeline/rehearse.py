@@ -14,7 +14,7 @@ from batchrunner.gate import Hold
 from batchrunner.model import Key, Request, SkipReason, State, Unusable, Who
 from batchrunner.pipeline.admission import Batch
 from batchrunner.pipeline.feed import Input
-from batchrunner.ports import Ledger
+from batchrunner.ports import Ledger, Mapper
 
 
 class KnowsPeople(Protocol):
@@ -87,26 +87,42 @@ def _count(batch: Batch, found: Rehearsal, seen: set[Key]) -> list[Who]:
 MAY_HAVE_ARRIVED = (State.ACCEPTED, State.IN_DOUBT, State.RESEND, State.CLAIMED)
 
 
-def sent_again(now: Sequence[Input], before: Sequence[Input], ledger: Ledger, go_on: Callable[[], bool]) -> int:
-    """How many rows that were accepted (or may have been) under an earlier job would be sent again under this one.
+class KnowsArrivals(Ledger, KnowsPeople, Protocol):
+    """A ledger that can be asked about keys and about people."""
 
-    `now` and `before` are the same sources mapped by the job as it is and as it was. Stops early when `go_on` says so.
+
+def sent_again(
+    now: Input, before: Sequence[Mapper], ledger: KnowsArrivals, *, by_person: bool, go_on: Callable[[], bool]
+) -> int:
+    """How many rows of a source that were accepted (or may have been) under an earlier job would be sent again now.
+
+    `before` maps the same chunks as the job did earlier. `by_person` counts rows whose person is known instead, where
+    an earlier job cannot be compared row by row. Stops early when `go_on` says so.
     """
     count = 0
-    for one, old in zip(now, before, strict=True):
-        for chunk in one.reader.chunks():
-            if not go_on():
-                return count
-            count += _crossing(one.mapper.map(chunk), old.mapper.map(chunk), ledger)
+    for chunk in now.reader.chunks():
+        if not go_on():
+            return count
+        requests = now.mapper.map(chunk)
+        earlier = [mapper.map(chunk) for mapper in before]
+        count += _crossing(requests, earlier, ledger, by_person=by_person)
     return count
 
 
-def _crossing(now: Sequence[Request | Unusable], before: Sequence[Request | Unusable], ledger: Ledger) -> int:
-    pairs = [
-        (new.key, old.key)
-        for new, old in zip(now, before, strict=True)
-        if isinstance(new, Request) and isinstance(old, Request) and new.key != old.key
+def _crossing(
+    now: Sequence[Request | Unusable],
+    before: Sequence[Sequence[Request | Unusable]],
+    ledger: KnowsArrivals,
+    *,
+    by_person: bool,
+) -> int:
+    rows = [
+        (new, [old.key for old in olds if isinstance(old, Request) and old.key != new.key])
+        for new, *olds in zip(now, *before, strict=True)
+        if isinstance(new, Request)
     ]
-    standing = ledger.standing([key for pair in pairs for key in pair])
+    standing = ledger.standing([key for new, olds in rows for key in (new.key, *olds)])
     arrived = {key for key, stands in standing.items() if stands.state in MAY_HAVE_ARRIVED}
-    return sum(old in arrived and new not in arrived for new, old in pairs)
+    fresh = [(new, olds) for new, olds in rows if new.key not in arrived]
+    known = ledger.known_people([new.who for new, _ in fresh]) if by_person else set()
+    return sum(any(old in arrived for old in olds) or new.who in known for new, olds in fresh)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from batchrunner.gate import Hold, SendNew
-from batchrunner.model import EntryRef, Key, Request, SkipReason, State, Unusable
+from batchrunner.model import EntryRef, Key, Request, SkipReason, State, Unusable, Who
 from batchrunner.pipeline.admission import Judgement
 from batchrunner.pipeline.feed import PlainGate, merged
 from batchrunner.ports import Standing
@@ -44,15 +44,20 @@ class RetryGate:
         wanted = self._wanted.between(source_no, rows[0].row.number, rows[-1].row.number)
         kept = [row for row in rows if row.row.number in wanted]
         judged = self._plain.judge(source_no, kept)
+        replaced = self._plain.replaced([(Who(key[:8]), standing) for key, standing in wanted.values()])
         return [
-            one if isinstance(one, Unusable) else (one[0], self._replacing(*one, wanted[one[0].row.number]))
+            one if isinstance(one, Unusable) else (one[0], self._replacing(*one, wanted[one[0].row.number], replaced))
             for one in judged
         ]
 
-    def _replacing(self, request: Request, judgement: Judgement, entry: WantedEntry) -> Judgement:
+    def _replacing(
+        self, request: Request, judgement: Judgement, entry: WantedEntry, replaced: set[EntryRef]
+    ) -> Judgement:
         key, standing = entry
         if key == request.key:
             return judgement
+        if standing.ref in replaced and not isinstance(judgement.decision, Hold):
+            return replace(judgement, decision=Hold(SkipReason.REPLACED))
         if isinstance(judgement.decision, Hold):
             if judgement.decision.reason is SkipReason.ACCEPTED:
                 self.stale.append(standing.ref)

@@ -291,20 +291,51 @@ def test_the_name_of_a_run_is_its_own(ledger: SqlLedger) -> None:
         a_run(ledger, "run-1", mapping="n")
 
     assert len(History(ledger).runs()) == 1
-    assert ledger.last_mapping("crm") == "m"
     assert History(ledger).mappings("crm") == ["m"]
 
 
-def test_the_last_mapping_is_that_of_the_jobs_last_run(ledger: SqlLedger) -> None:
-    """Not the newest text: a mapping may come back, and another job's does not count."""
-    assert ledger.last_mapping("crm") is None
+def test_all_earlier_mappings_of_a_job_are_remembered(ledger: SqlLedger) -> None:
+    """Whatever order they came in; not the one of now, and not another job's."""
+    assert ledger.earlier_mappings("crm", now="one") == []
     for number, mapping in enumerate(("one", "two", "one"), start=1):
         a_run(ledger, f"run-{number}", mapping=mapping)
     a_run(ledger, "theirs", job="other", mapping="three")
 
-    assert ledger.last_mapping("crm") == "one"
-    assert ledger.last_mapping("other") == "three"
-    assert sorted(History(ledger).mappings("crm")) == ["one", "two"]
+    assert ledger.earlier_mappings("crm", now="two") == ["one"]
+    assert ledger.earlier_mappings("crm", now="new") == ["one", "two"]
+
+
+def test_a_retired_mapping_is_asked_about_again_once_it_is_used_again(ledger: SqlLedger) -> None:
+    """Consent is for what was sent until then."""
+    a_run(ledger, "run-1", mapping="one")
+    a_run(ledger, "run-2", mapping="two")
+    ledger.retire_mappings("crm", but="two")
+    assert ledger.earlier_mappings("crm", now="two") == []
+
+    a_run(ledger, "run-3", mapping="one")
+    assert ledger.earlier_mappings("crm", now="two") == ["one"]
+
+
+def test_a_run_that_ends_leaves_no_claim_open(ledger: SqlLedger) -> None:
+    """The ledger may fail for a moment and recover: what could not be settled is in doubt, and can be resolved."""
+    run = a_run(ledger)
+    ledger.exchange(run, [], [a_claim(1)], Totals(read=1))
+    ledger.end_run(run, totals=Totals(read=1, in_doubt=1), ending="stopped", exit_code=4, now_ms=NOW_MS)
+
+    assert ledger.count_states(run) == {State.IN_DOUBT: 1}
+
+
+def test_the_ledger_knows_the_last_run_that_served_a_person(ledger: SqlLedger) -> None:
+    """Whatever was asked for them; what was not accepted does not count."""
+    first, second = a_run(ledger, "run-1"), a_run(ledger, "run-2")
+    early, late, refused = a_claim(1), a_claim(2), a_claim(3)
+    ledger.exchange(first, [], [early], Totals())
+    ledger.exchange(first, [ends(early)], [], Totals())
+    ledger.exchange(second, [], [late, refused], Totals())
+    ledger.exchange(second, [ends(late), ends(refused, State.REJECTED)], [], Totals())
+    people = [claim.request.who for claim in (early, late, refused)]
+
+    assert ledger.last_served(people) == {people[0]: first, people[1]: second}
 
 
 def test_a_file_with_a_name_that_is_no_text_can_be_run(ledger: SqlLedger) -> None:

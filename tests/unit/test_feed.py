@@ -136,7 +136,11 @@ def ledger(tmp_path: Path) -> Iterator[SqlLedger]:
             POLICY,
             Judgement(SendSame(), a_uuid(1), NOW_MS, doubtful=True, takes_over=(EntryRef(RunId(1), 1, 1),)),
         ),
-        (State.ACCEPTED, GatePolicy(True, DAY_MS, repeat_after_ms=1), Judgement(SendNew(), takes_over=(EntryRef(RunId(1), 1, 1),))),
+        (
+            State.ACCEPTED,
+            GatePolicy(True, DAY_MS, repeat_after_ms=1),
+            Judgement(SendNew(), takes_over=(EntryRef(RunId(1), 1, 1),)),
+        ),
     ],
 )  # fmt: skip
 def test_a_claim_carries_over_what_stood_before(

@@ -133,7 +133,7 @@ def test_the_text_is_canonical_json() -> None:
     """Sorted, dense and readable: it is shown to people when it differs."""
     assert mapping_text(job_of('email = "{Почта}"')) == (
         '{"installation":"https://altcraft.example.com","name":"crm","request":{"email":"{Почта}"},'
-        '"rules":{"empty":"omit","repeat":"unchanged"},"workflow_id":12}'
+        '"rules":{"empty":"omit","repeat":"unchanged"},"source":{"delimiter":",","encoding":"utf-8","format":"auto","quote":"\\""},"workflow_id":12}'
     )
 
 

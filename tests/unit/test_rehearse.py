@@ -103,12 +103,8 @@ def counted(ledger: SqlLedger, *rows: tuple[str, str], chunks: int = 99) -> int:
     """Rows that a mapping with another word at its end sends again."""
     reader = ListReader(rows, chunk_rows=2)
     left = iter([True] * chunks)
-    return sent_again(
-        [Input(reader, CellsMapper(lambda what: f"{what}!"))],
-        [Input(reader, CellsMapper())],
-        ledger,
-        lambda: next(left, False),
-    )
+    now = Input(reader, CellsMapper(lambda what: f"{what}!"))
+    return sent_again(now, [CellsMapper()], ledger, by_person=False, go_on=lambda: next(left, False))
 
 
 @pytest.mark.parametrize(
@@ -145,9 +141,28 @@ def test_what_arrived_under_the_new_mapping_too_is_not_sent_again(ledger: SqlLed
 def test_a_mapping_that_changes_no_payload_sends_nothing_again(ledger: SqlLedger) -> None:
     """The keys are the same."""
     remember(ledger, "ann", "x", State.ACCEPTED, 1)
-    same = [Input(ListReader([("ann", "x")]), CellsMapper())]
+    same = Input(ListReader([("ann", "x")]), CellsMapper())
 
-    assert sent_again(same, same, ledger, lambda: True) == 0
+    assert sent_again(same, [same.mapper], ledger, by_person=False, go_on=lambda: True) == 0
+
+
+def test_every_earlier_mapping_counts_and_a_row_only_once(ledger: SqlLedger) -> None:
+    """Sent under the first of two earlier mappings, or under both."""
+    remember(ledger, "ann", "x", State.ACCEPTED, 1)
+    remember(ledger, "bob", "x", State.ACCEPTED, 2)
+    remember(ledger, "bob", "x?", State.ACCEPTED, 3)
+    now = Input(ListReader([("ann", "x"), ("bob", "x"), ("new", "x")]), CellsMapper(lambda what: f"{what}!"))
+    before = [CellsMapper(), CellsMapper(lambda what: f"{what}?")]
+
+    assert sent_again(now, before, ledger, by_person=False, go_on=lambda: True) == 2
+
+
+def test_where_rows_cannot_be_compared_known_people_count(ledger: SqlLedger) -> None:
+    """An earlier job that read the file otherwise: whoever got something, and would get something new, is counted."""
+    remember(ledger, "ann", "as it was read then", State.ACCEPTED, 1)
+    now = Input(ListReader([("ann", "x"), ("new", "x")]), CellsMapper())
+
+    assert sent_again(now, [], ledger, by_person=True, go_on=lambda: True) == 1
 
 
 def test_counting_stops_when_it_is_told_to(ledger: SqlLedger) -> None:
