@@ -249,7 +249,10 @@ class RequestTable(_Table):
             raise PydanticCustomError(
                 "search_key",
                 'matching = "{matching}" needs `{missing}`, the value that the profile is looked up by',
-                {"matching": self.matching, "missing": "` and `".join(missing)},
+                {
+                    "matching": self.matching,
+                    "missing": ("` or `" if self.matching in ANY_OF else "` and `").join(missing),
+                },
             )
         return self
 

@@ -114,6 +114,8 @@ def _sentence(problem: dict[str, Any]) -> str:
             return f"'{where}' is {problem['input']!r}; it must look like {problem['ctx']['pattern']}"
         case "model_type" | "dict_type":
             return f"'{where}' must be a table, as in [{where}]"
+        case "tuple_type":
+            return f"'{where}' must be a list, as in {location[-1]} = [...]"
     message = problem["msg"]
     return f"'{where}': {message[:1].lower()}{message[1:]}" if where else message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,10 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 8640
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|min|m|h)\s*")
 _PER_S = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _MAX_ERRORS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
+
+
+LONGEST_S = 100 * 366 * 86400.0
+"""A hundred years: what is longer is a slip, and would not fit a calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +41,22 @@ class ErrorLimit:
         return str(self.count) if self.percent is None else f"{self.percent:g}%"
 
 
-def parse_duration(text: str) -> timedelta:
+def parse_duration(value: str | object) -> timedelta:
     """`250ms`, `30s`, `10m`, `24h`, `30d`, `2w`. Raises ValueError with a sentence."""
-    if match := _DURATION.fullmatch(text):
-        return timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
-    raise ValueError(f"{text!r} is not a duration; write a number and a unit, as in '30s', '10m', '24h' or '30d'")
+    # A number alone, as a job file may well have it, says nothing about its unit.
+    if match := _DURATION.fullmatch(str(value)):
+        seconds = float(match[1]) * _UNIT_S[match[2]]
+        if seconds > LONGEST_S:
+            raise ValueError(f"{value!r} is longer than a hundred years; write a shorter duration")
+        return timedelta(seconds=seconds)
+    raise ValueError(f"{value!r} is not a duration; write a number and a unit, as in '30s', '10m', '24h' or '30d'")
 
 
-def parse_rate(text: str) -> Rate:
+def parse_rate(value: str | object) -> Rate:
     """`50/s`, `3000/min`, `1000/h`. Raises ValueError with a sentence."""
-    if (match := _RATE.fullmatch(text)) and float(match[1]) > 0:
+    if (match := _RATE.fullmatch(str(value))) and 0 < float(match[1]) < math.inf:
         return Rate(float(match[1]) / _PER_S[match[2]])
-    raise ValueError(f"{text!r} is not a rate; write requests per second, minute or hour, as in '50/s' or '3000/min'")
+    raise ValueError(f"{value!r} is not a rate; write requests per second, minute or hour, as in '50/s' or '3000/min'")
 
 
 def parse_max_errors(value: str | int) -> ErrorLimit:
