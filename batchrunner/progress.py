@@ -13,6 +13,9 @@ from batchrunner.model import Totals
 REFRESH_S = 0.2
 
 
+_FORMAT = "{{desc}} {{percentage:3.0f}}%|{{bar}}| {words} [{{elapsed}}<{{remaining}}]"
+
+
 class Bar:
     """How far a run is: bytes read, rows ended by outcome, rows a second, requests in flight."""
 
@@ -27,7 +30,7 @@ class Bar:
             disable=None if shown is None else not shown,
             dynamic_ncols=True,
             leave=False,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]",
+            bar_format=_FORMAT.format(words=""),
         )
         self._drawn_s = 0.0
 
@@ -50,7 +53,8 @@ class Bar:
             return
         self._drawn_s = now_s
         bar.n = position
-        bar.set_postfix_str(_words(totals, flying, bar.format_dict["elapsed"]), refresh=False)
+        # Not as tqdm's postfix, which begins with a comma.
+        bar.bar_format = _FORMAT.format(words=_words(totals, flying, bar.format_dict["elapsed"]))
         bar.refresh()
 
 

@@ -195,7 +195,7 @@ def _run_cells(run: RunRecord) -> tuple[str, ...]:
 def run_text(run: RunRecord, bad: Sequence[EntryRecord], limit: int) -> str:
     """One run, with the first of its rows that were not accepted."""
     lines = [
-        f"run {run.name} of {run.job} ({run.verb}): {run.ending or 'running'}, exit code {run.exit_code}",
+        f"run {run.name} of {run.job} ({run.verb}): {run.ending or 'running'}{_exit_code(run)}",
         f"  started {as_text(run.started_ms)}, ended {as_text(run.ended_ms) if run.ended_ms else '-'}",
         *(f"  source {number}: {one.path} ({one.fingerprint})" for number, one in enumerate(run.sources, start=1)),
         f"  read     {run.totals.read:>9}",
@@ -207,6 +207,10 @@ def run_text(run: RunRecord, bad: Sequence[EntryRecord], limit: int) -> str:
         if len(bad) == limit:
             lines.append(f"(the first {limit}; more with --limit)")
     return "\n".join(lines)
+
+
+def _exit_code(run: RunRecord) -> str:
+    return "" if run.exit_code is None else f", exit code {run.exit_code}"
 
 
 def _entry_cells(entry: EntryRecord) -> tuple[str, ...]:

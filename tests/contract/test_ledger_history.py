@@ -176,6 +176,19 @@ def test_rows_of_one_run_are_wanted_without_those_of_another(ledger: SqlLedger, 
     assert (business.rows, business.places) == (1, (Place(second, 1),))
 
 
+def test_rows_are_wanted_only_of_runs_that_sent_there(ledger: SqlLedger, history: History) -> None:
+    """What one platform refused is not to be sent to another."""
+    first = a_run(ledger, "run-1", installation="https://a")
+    sent_there = a_run(ledger, "run-2", installation="https://b")
+    send(ledger, first, a_claim(1), to=State.FAILED)
+    send(ledger, sent_there, a_claim(2), to=State.FAILED)
+    wanted = Wanted(ALL, installation="https://b")
+
+    assert set(history.wanted_rows([Place(first, 1), Place(sent_there, 1)], 1, 9, wanted)) == {2}
+    assert [one.rows for one in history.unfinished("crm", wanted)] == [1]
+    assert history.resolve(wanted, (), State.FAILED) == 1
+
+
 def test_of_two_entries_of_one_row_the_newest_is_wanted(ledger: SqlLedger, history: History) -> None:
     """The job's mapping changed in between, so the row has two keys."""
     first, second = a_run(ledger, "run-1"), a_run(ledger, "run-2")

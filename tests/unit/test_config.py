@@ -278,8 +278,8 @@ def test_error_limits_are_a_count_or_a_share() -> None:
         (
             '[{ y = { column = "A", as = "number" } }]',
             (
-                "'request.data.x.as' is 'number'; it must be 'text', 'int', 'float', 'bool', 'date', 'datetime', 'phone', "
-                "'email', 'list' or 'json'"
+                "'request.data.x.as' is 'number'; it must be 'text', 'int', 'float', 'bool', 'date', 'datetime', "
+                "'phone', 'email', 'list' or 'json'"
             ),
         ),
         ('{ column = "A", required = "yes" }', "'request.data.x.required': input should be a valid boolean"),

@@ -117,6 +117,14 @@ def test_positions_grow_to_the_size_of_all_sources() -> None:
     assert positions == [50, 70, before + 50]
 
 
+def test_the_bytes_of_a_chunk_are_divided_among_its_questions() -> None:
+    """So that the bar does not jump by a whole chunk; the last of them ends where the chunk does."""
+    reader = ListReader(people(7), chunk_rows=5)
+    positions = [batch.position for batch in feed(inputs(reader), Open(), rows_a_question=2)]
+
+    assert positions == [20, 40, 50, 70]
+
+
 # --- the plain gate ----------------------------------------------------------------------------
 
 
