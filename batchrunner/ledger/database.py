@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from batchrunner.errors import LedgerError
 from batchrunner.ledger import schema
@@ -21,9 +22,10 @@ BUSY_TIMEOUT_MS = 30_000
 IN_MEMORY = Path(":memory:")
 """A ledger that ends with the process: for rehearsals before the first run."""
 
-WRITE_AHEAD = "PRAGMA journal_mode = WAL"
-"""Written into the file itself, so not before it is certain that the file is ours."""
+SWITCH_WAIT_MS = 10
+"""Between two tries to switch the write-ahead log on: about what another program takes to make the tables."""
 
+# Without the journal mode, which is written into the file itself: first it must be certain that the file is ours.
 PRAGMAS = (
     # A claim must survive the machine, not only the process. NORMAL would gain nothing worth having (measured).
     "PRAGMA synchronous = FULL",
@@ -62,11 +64,27 @@ def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connectio
         try:
             with transaction(connection):
                 schema.migrate(connection)
-            connection.exec_driver_sql(WRITE_AHEAD)
+            _write_ahead(connection)
         except BaseException:
             connection.close()
             raise
         return engine, connection
+
+
+def _write_ahead(connection: Connection) -> None:
+    """Switch the log on. Of several programs that make a ledger together one does it, and none waits in SQLite for it.
+
+    SQLite calls the switch busy, whatever the time-out says, while another connection is open in the old mode.
+    """
+    for waits_left in range(BUSY_TIMEOUT_MS // SWITCH_WAIT_MS, -1, -1):
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        except OperationalError as error:
+            if not waits_left or "locked" not in str(error.orig):
+                raise
+            time.sleep(SWITCH_WAIT_MS / 1000)
+        else:
+            return
 
 
 def _make_private_file(path: Path) -> None:
