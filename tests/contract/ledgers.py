@@ -109,10 +109,18 @@ def a_run(
     at_ms: int = NOW_MS,
     read: Sequence[Source] = (a_source(),),
     mapping: str = "mapping 1",
+    installation: str = "https://platform.test",
 ) -> RunId:
     """Begin a run."""
     return ledger.begin_run(
-        job=job, name=name, verb="run", now_ms=at_ms, read=read, mapping=mapping, run_dir=f"/runs/{name}"
+        job=job,
+        name=name,
+        verb="run",
+        now_ms=at_ms,
+        read=read,
+        mapping=mapping,
+        run_dir=f"/runs/{name}",
+        installation=installation,
     )
 
 

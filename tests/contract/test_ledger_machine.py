@@ -107,7 +107,9 @@ class LedgerMachine(RuleBasedStateMachine):
         [(_, judgement)] = PlainGate(self.ledger, self.run, policy, self).judge(1, [request])  # type: ignore[misc]
         self.check(before, judgement, policy)
         if not isinstance(judgement.decision, Hold):
-            self.claim(request.key, Claim(1, request, *self.named(judgement), judgement.doubtful, judgement.takes_over))
+            request_id, at_ms = self.named(judgement)
+            carried = {"doubtful": judgement.doubtful, "takes_over": judgement.takes_over}
+            self.claim(request.key, Claim(1, request, request_id, at_ms, **carried))
 
     def check(self, before: Entry | None, judgement: Judgement, policy: GatePolicy) -> None:
         """What no policy without `repeat_after` may do, and what it must do."""
@@ -120,8 +122,10 @@ class LedgerMachine(RuleBasedStateMachine):
             assert decision == Hold(SkipReason.REPEAT_IN_RUN)
         elif before.state is State.ACCEPTED:
             assert decision == Hold(SkipReason.ACCEPTED)
-        elif before.state is State.REJECTED:
-            assert decision == (SendNew() if policy is RETRY else Hold(SkipReason.REJECTED))
+        elif before.state is State.REJECTED and policy is not RETRY:
+            assert decision == Hold(SkipReason.REJECTED)
+        elif before.state in {State.REJECTED, State.FAILED}:
+            assert decision == (Hold(SkipReason.REPLACED) if self.replaced(before) else SendNew())
         elif before.state is State.IN_DOUBT and policy is HOLD:
             assert decision == Hold(SkipReason.IN_DOUBT)
         if isinstance(decision, SendSame):
@@ -130,6 +134,13 @@ class LedgerMachine(RuleBasedStateMachine):
             assert not before.replayed
         if not isinstance(decision, Hold):
             assert judgement.takes_over == (before.ref,)
+
+    def replaced(self, bad: Entry) -> bool:
+        """Whether something was accepted for the person in a later run."""
+        return any(
+            one.alive and one.state is State.ACCEPTED and one.key[:8] == bad.key[:8] and one.ref.run > bad.ref.run
+            for one in self.entries
+        )
 
     def named(self, judgement: Judgement) -> tuple[RequestId, int]:
         """The Request-ID of a claim, and since when it is in use."""

@@ -269,10 +269,11 @@ def test_a_ledger_that_must_exist_is_not_made(path: Path) -> None:
     assert not path.exists()
 
 
-def test_several_programs_make_one_ledger_together(path: Path) -> None:
-    """Two jobs that start for the first time in the same moment."""
+@pytest.mark.parametrize("attempt", range(8))
+def test_several_programs_make_one_ledger_together(path: Path, attempt: int) -> None:
+    """Jobs that start for the first time in the same moment: none is told that the ledger is locked."""
     failures: list[Exception] = []
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(6)
 
     def make(job: str) -> None:
         barrier.wait()
@@ -282,7 +283,7 @@ def test_several_programs_make_one_ledger_together(path: Path) -> None:
         except LedgerError as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=make, args=(f"job-{at}",)) for at in range(4)]
+    threads = [threading.Thread(target=make, args=(f"job-{at}",)) for at in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -290,7 +291,7 @@ def test_several_programs_make_one_ledger_together(path: Path) -> None:
 
     assert failures == []
     with open_ledger(str(path)) as ledger:
-        assert History(ledger).jobs() == ["job-0", "job-1", "job-2", "job-3"]
+        assert History(ledger).jobs() == [f"job-{at}" for at in range(6)]
 
 
 def test_a_big_batch_is_one_transaction(path: Path) -> None:
