@@ -5,27 +5,22 @@ Resume, re-run failed and skip repeats are this one question.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from batchrunner.model import RunId, SkipReason, State
+from batchrunner.model import RunId, SkipReason, State, Value
 from batchrunner.ports import Standing
 
 WINDOW_MARGIN_MS = 5 * 60 * 1000
 """How much earlier than the platform we consider its window over: clocks differ, and a request takes time."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendNew:
+class SendNew(Value, frozen=True):
     """Send under a new Request-ID."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendSame:
+class SendSame(Value, frozen=True):
     """Send again under the Request-ID of the earlier claim, so that the platform recognises a repeat."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Value, frozen=True):
     """Do not send."""
 
     reason: SkipReason
@@ -34,8 +29,7 @@ class Hold:
 Decision = SendNew | SendSame | Hold
 
 
-@dataclass(frozen=True, slots=True)
-class GatePolicy:
+class GatePolicy(Value, frozen=True):
     """What the job says about rows that the ledger already knows."""
 
     resend_in_doubt: bool

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import NewType
+
+import msgspec
 
 Key = NewType("Key", bytes)
 """16 bytes. Bytes 0-7 digest *who* the request is about, bytes 8-15 *what* is asked (see `keys`)."""
@@ -53,8 +54,14 @@ class SkipReason(enum.StrEnum):
     """In doubt, and the Request-ID is too old for the platform to recognise a repeat."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """A frozen value. Made a million times a run: msgspec makes it in a tenth of the time of a frozen dataclass.
+
+    None of them can be part of a cycle, so the collector need not watch them.
+    """
+
+
+class Source(Value, frozen=True):
     """One input file, as it was when it was opened."""
 
     path: str
@@ -64,8 +71,7 @@ class Source:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value, frozen=True):
     """One record as read."""
 
     number: int
@@ -75,8 +81,7 @@ class Row:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value, frozen=True):
     """What we would send for a row."""
 
     key: Key
@@ -93,39 +98,34 @@ class Request:
 # --- outcomes: the closed set of ends of a row -------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Value, frozen=True):
     """The API confirmed the row."""
 
     profile_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Value, frozen=True):
     """Understood and refused: sending the same again changes nothing."""
 
     code: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Value, frozen=True):
     """Certainly had no effect."""
 
     code: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class InDoubt:
+class InDoubt(Value, frozen=True):
     """It left us, and no trustworthy answer came."""
 
     code: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(Value, frozen=True):
     """Never became a request."""
 
     row: Row
@@ -134,8 +134,7 @@ class Unusable:
     """One sentence for a person: column, shape of the value, reason. Never the value itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Value, frozen=True):
     """Held back by the gate."""
 
     request: Request
@@ -149,8 +148,7 @@ Outcome = Accepted | Rejected | Failed | InDoubt
 # --- claims and their ends ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class EntryRef:
+class EntryRef(Value, frozen=True):
     """The ledger's address of an entry."""
 
     run: RunId
@@ -158,8 +156,7 @@ class EntryRef:
     row_number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Value, frozen=True):
     """The ledger entry that is durable before the first byte of a request leaves."""
 
     source_no: int
@@ -176,8 +173,7 @@ class Claim:
     """Entries of earlier runs whose place this claim takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Value, frozen=True):
     """A claim and how it ended."""
 
     claim: Claim
@@ -196,8 +192,7 @@ class Settled:
 # --- what a run adds up to ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Value, frozen=True):
     """What happened to the rows of a run. `read` must equal the sum of the six outcomes."""
 
     read: int = 0
@@ -206,9 +201,9 @@ class Totals:
     failed: int = 0
     in_doubt: int = 0
     unusable: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = msgspec.field(default_factory=dict)
     """By `SkipReason`."""
-    codes: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Of rejected, failed, in-doubt and unusable rows, as `outcome:code`."""
     requests: int = 0
     replays: int = 0
@@ -233,4 +228,4 @@ class Totals:
         if not open_claims:
             return self
         codes = {**self.codes, f"in_doubt:{code}": self.codes.get(f"in_doubt:{code}", 0) + open_claims}
-        return replace(self, in_doubt=self.in_doubt + open_claims, codes=codes)
+        return msgspec.structs.replace(self, in_doubt=self.in_doubt + open_claims, codes=codes)

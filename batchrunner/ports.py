@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from batchrunner.model import (
@@ -18,6 +17,7 @@ from batchrunner.model import (
     State,
     Totals,
     Unusable,
+    Value,
     Who,
 )
 
@@ -61,8 +61,7 @@ class Mapper(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value, frozen=True):
     """What the ledger knows of a key: its one entry that no later entry has taken over."""
 
     ref: EntryRef

@@ -13,11 +13,12 @@ The law: once a claim is doubtful, only an answer lifts the doubt. It can never 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from batchrunner.gate import within_window
-from batchrunner.model import Accepted, Failed, InDoubt, Outcome, Rejected
+from batchrunner.model import Accepted, Failed, InDoubt, Outcome, Rejected, Value
 
 LONGEST_RETRY_AFTER_S = 300.0
 """A server that asks for more is asked again after this: a typing error in a proxy must not park a run for a day."""
@@ -31,8 +32,7 @@ _MOST_DOUBLINGS = 60
 # --- verdicts: the closed set of what one attempt can come to -----------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Value, frozen=True):
     """The API gave an answer that can be trusted."""
 
     outcome: Accepted | Rejected
@@ -40,8 +40,7 @@ class Answered:
     """It is the stored answer to an earlier request with this Request-ID."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doubtful:
+class Doubtful(Value, frozen=True):
     """It left us, or may have, and no answer came that can be trusted."""
 
     code: str
@@ -53,23 +52,20 @@ class Doubtful:
     """The server itself is in trouble, so its Retry-After is meant for everybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class NeverSent:
+class NeverSent(Value, frozen=True):
     """Certainly not one byte of the request left us: no connection was ever open."""
 
     code: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(Value, frozen=True):
     """Turned away unprocessed (429): too many requests."""
 
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedUs:
+class RefusedUs(Value, frozen=True):
     """The sender is refused and not the row: the next row would be refused too."""
 
     code: str
@@ -82,8 +78,7 @@ Verdict = Answered | Doubtful | NeverSent | Throttled | RefusedUs
 # --- what decisions are made from ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Value, frozen=True):
     """What the job says about trying again."""
 
     attempts: int
@@ -98,8 +93,7 @@ class RetryPolicy:
     """How long the platform recognises a Request-ID."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Value, frozen=True):
     """What has happened to one claim in this run so far."""
 
     attempts: int = 0
@@ -121,8 +115,7 @@ class History:
         return self.attempts + self.unsent
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Value, frozen=True):
     """When a decision is made."""
 
     now_ms: int
@@ -137,8 +130,7 @@ class Moment:
 # --- decisions ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Value, frozen=True):
     """The claim has ended."""
 
     outcome: Outcome
@@ -147,16 +139,14 @@ class Settle:
     refusal: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Value, frozen=True):
     """Try again after a wait that concerns this claim only."""
 
     wait_s: float
     history: History
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Value, frozen=True):
     """Try again after a wait that holds everybody."""
 
     wait_s: float

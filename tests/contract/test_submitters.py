@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from scripted_server import Conversation, answer, closed_port, drip, raw, scripted_server, silence
 
 from batchrunner.api import Api

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import OUTCOMES, a_claim, a_request, a_uuid, ends
+from msgspec.structs import fields
 
 from batchrunner.ledger import codec
 from batchrunner.model import Rejected, RequestId, RunId, State, Totals

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import DAY_MS, MINUTE_MS, NOW_MS, a_uuid
+from msgspec.structs import replace
 
 from batchrunner.gate import WINDOW_MARGIN_MS, Decision, GatePolicy, Hold, SendNew, SendSame, judge, within_window
 from batchrunner.model import EntryRef, RunId, SkipReason, State
