@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from batchrunner.model import Accepted, Claim, Failed, InDoubt, Rejected, RequestId, RunId, Settled, State, Totals
+from batchrunner.model import (
+    Accepted,
+    Claim,
+    Failed,
+    InDoubt,
+    Outcome,
+    Rejected,
+    RequestId,
+    RunId,
+    Settled,
+    State,
+    Totals,
+)
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _PACKED, _TEXT = b"\x01", b"\x00"
@@ -43,41 +54,54 @@ def pack_request_id(request_id: RequestId) -> bytes:
 
 def unpack_request_id(packed: bytes) -> RequestId:
     """The reverse of `pack_request_id`."""
-    return RequestId(str(UUID(bytes=packed)))
+    digits = packed.hex()
+    return RequestId(f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}")
 
 
-def claim_values(run: RunId, claim: Claim) -> tuple[Any, ...]:
-    """The values of a new entry, in the order of `store.INSERT_CLAIM`."""
-    row = claim.request.row
-    return (
-        run,
-        claim.source_no,
-        row.number,
-        row.line,
-        claim.request.key,
-        pack_request_id(claim.request_id),
-        claim.requested_at_ms,
-    )
+def claim_values(run: RunId, claims: Sequence[Claim]) -> list[tuple[Any, ...]]:
+    """The values of new entries, in the order of `statements.INSERT_CLAIM`."""
+    return [
+        (
+            run,
+            claim.source_no,
+            claim.request.row.number,
+            claim.request.row.line,
+            claim.request.key,
+            pack_request_id(claim.request_id),
+            claim.requested_at_ms,
+        )
+        for claim in claims
+    ]
 
 
-def settled_values(run: RunId, settled: Settled) -> tuple[Any, ...]:
-    """The values of an outcome, in the order of `store.SETTLE`."""
-    state, code, profile_id = _ending(settled)
-    claim = settled.claim
-    address = (run, claim.source_no, claim.request.row.number)
-    return (state, code, profile_id, settled.replayed, min(settled.attempts, 32_767), *address)
+def settled_values(run: RunId, settled: Sequence[Settled]) -> list[tuple[Any, ...]]:
+    """The values of outcomes, in the order of `statements.SETTLE`."""
+    return [
+        (
+            *_ending(one.outcome),
+            one.replayed,
+            min(one.attempts, 32_767),
+            run,
+            one.claim.source_no,
+            one.claim.request.row.number,
+        )
+        for one in settled
+    ]
 
 
-def _ending(settled: Settled) -> tuple[int, str | None, bytes | None]:
-    match settled.outcome:
-        case Accepted(profile_id):
-            return int(State.ACCEPTED), None, pack_profile_id(profile_id)
-        case Rejected(code, _):
-            return int(State.REJECTED), code[:40], None
-        case Failed(code, _):
-            return int(State.FAILED), code[:40], None
-        case InDoubt(code, _):
-            return int(State.IN_DOUBT), code[:40], None
+_ACCEPTED, _REJECTED, _FAILED, _IN_DOUBT = map(int, (State.ACCEPTED, State.REJECTED, State.FAILED, State.IN_DOUBT))
+
+
+def _ending(outcome: Outcome) -> tuple[int, str | None, bytes | None]:
+    match outcome:
+        case Accepted():
+            return _ACCEPTED, None, pack_profile_id(outcome.profile_id)
+        case Rejected():
+            return _REJECTED, outcome.code[:40], None
+        case Failed():
+            return _FAILED, outcome.code[:40], None
+        case InDoubt():
+            return _IN_DOUBT, outcome.code[:40], None
 
 
 def pack_totals(totals: Totals) -> str:

@@ -12,7 +12,8 @@ from batchrunner.errors import UsageError
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import saying, transaction
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources, unfinished
-from batchrunner.ledger.store import STANDING, SqlLedger, as_standing
+from batchrunner.ledger.statements import STANDING, as_standing
+from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import EntryRef, Key, RunId, Source, State, Totals
 from batchrunner.ports import Standing
 

@@ -6,85 +6,26 @@ import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
-from sqlalchemy.sql.dml import Insert, Update
-from sqlalchemy.sql.selectable import Select
+from sqlalchemy import func, insert, select, update
 
 from batchrunner.errors import AlreadyRunning
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import IN_MEMORY, locate, open_database, saying, transaction
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
-from batchrunner.model import Claim, EntryRef, Key, RunId, Settled, Source, State, Totals, Who
+from batchrunner.ledger.statements import Statements
+from batchrunner.model import Claim, Key, RunId, Settled, Source, State, Totals, Who
 from batchrunner.ports import Standing
-
-KEYS_A_QUERY = 500
-"""Keys asked for at once: enough to share the cost of a statement, below every database's limit on parameters."""
 
 LOCK_PATIENCE_S = 0.5
 """`status` takes the lock for a moment to see whether a run holds it; a starting run must not take that for a run."""
 
 DIED = "no_answer"
 """The code of a claim that a dead run left behind."""
-
-INSERT_CLAIM = insert(entries).values(
-    run_id=bindparam("run"),
-    source_no=bindparam("source"),
-    row_number=bindparam("row"),
-    line=bindparam("line_"),
-    key=bindparam("key_"),
-    request_id=bindparam("request"),
-    requested_ms=bindparam("requested"),
-    state=int(State.CLAIMED),
-    replayed=False,
-    attempts=0,
-)
-
-_HERE = (
-    entries.c.run_id == bindparam("run"),
-    entries.c.source_no == bindparam("source"),
-    entries.c.row_number == bindparam("row"),
-)
-
-SETTLE = (
-    update(entries)
-    .where(*_HERE)
-    .values(
-        state=bindparam("state_"),
-        code=bindparam("code_"),
-        profile_id=bindparam("profile"),
-        replayed=bindparam("replayed_"),
-        attempts=bindparam("attempts_"),
-    )
-)
-
-TAKE_OVER = update(entries).where(*_HERE).values(superseded_by=bindparam("by"))
-
-NOTE_TOTALS = update(runs).where(runs.c.id == bindparam("run")).values(totals=bindparam("totals_"))
-
-
-class _Fast:
-    """A Core statement, compiled once, that takes tuples: half the cost a row of compiling it each time."""
-
-    def __init__(self, connection: Connection, statement: Insert | Update | Select[Any], order: Sequence[str]) -> None:
-        """`order` names the bind parameters in the order in which callers give values."""
-        compiled = statement.compile(dialect=connection.dialect)
-        self._connection = connection
-        self._text = str(compiled)
-        places = list(compiled.positiontup or ())
-        fixed = compiled.params
-        # Where the statement's own order is the callers', tuples go through untouched.
-        self._direct = places == list(order)
-        self._build = [(order.index(name), None) if name in order else (None, fixed[name]) for name in places]
-
-    def __call__(self, values: Sequence[tuple[Any, ...]]) -> None:
-        """Run the statement for each tuple of values, as one `executemany`."""
-        if not self._direct:
-            values = [tuple(fixed if at is None else row[at] for at, fixed in self._build) for row in values]
-        self._connection.exec_driver_sql(self._text, list(values))
 
 
 class SqlLedger:
@@ -94,15 +35,10 @@ class SqlLedger:
         """Open the ledger at a path, made or migrated if need be. Raises LedgerError."""
         self.path = path
         self._engine, self.connection = open_database(path, create=create)
-        fast = self.connection
-        self._insert_claims = _Fast(
-            fast, INSERT_CLAIM, ("run", "source", "row", "line_", "key_", "request", "requested")
-        )
-        self._settle = _Fast(
-            fast, SETTLE, ("state_", "code_", "profile", "replayed_", "attempts_", "run", "source", "row")
-        )
-        self._take_over = _Fast(fast, TAKE_OVER, ("by", "run", "source", "row"))
-        self._note_totals = _Fast(fast, NOTE_TOTALS, ("totals_", "run"))
+
+    @cached_property
+    def _statements(self) -> Statements:
+        return Statements(self.connection)  # `status` and its like need none of them
 
     @classmethod
     def for_reading(cls, ledger: str) -> Self:
@@ -245,14 +181,9 @@ class SqlLedger:
 
     def standing(self, keys: Collection[Key]) -> Mapping[Key, Standing]:
         """How each known key stands. Keys never claimed are absent."""
-        found: dict[Key, Standing] = {}
         # Neighbouring keys share pages of the index: asking in order costs a fraction of asking at random.
-        ordered = sorted(set(keys))
         with saying(self.path):
-            for start in range(0, len(ordered), KEYS_A_QUERY):
-                asked = select(*STANDING).where(entries.c.key.in_(ordered[start : start + KEYS_A_QUERY]), live)
-                found |= {Key(row.key): as_standing(row) for row in self.connection.execute(asked)}
-        return found
+            return self._statements.standing(sorted(set(keys)))
 
     def known_people(self, people: Collection[Who]) -> set[Who]:
         """Those for whom something was accepted, whatever it was."""
@@ -275,41 +206,18 @@ class SqlLedger:
         """In one transaction: settle what came, claim what goes next, and note the run's totals."""
         with saying(self.path), transaction(self.connection):
             if settled:
-                self._settle([codec.settled_values(run, one) for one in settled])
-            if taken := [(run, ref.run, ref.source_no, ref.row_number) for one in claims for ref in one.takes_over]:
-                self._take_over(taken)
+                self._statements.settle(codec.settled_values(run, settled))
+            if taken := [ref for one in claims if one.takes_over for ref in one.takes_over]:
+                self._statements.take_over([(run, ref.run, ref.source_no, ref.row_number) for ref in taken])
             if claims:
-                self._insert_claims([codec.claim_values(run, claim) for claim in claims])
-            self._note_totals([(codec.pack_totals(totals), run)])
+                self._statements.insert_claims(codec.claim_values(run, claims))
+            self._statements.note_totals([(codec.pack_totals(totals), run)])
 
     def count_states(self, run: RunId) -> Mapping[State, int]:
         """How many entries of a run stand in each state: the independent count that totals must agree with."""
         query = select(entries.c.state, func.count()).where(entries.c.run_id == run).group_by(entries.c.state)
         with saying(self.path):
             return {State(state): count for state, count in self.connection.execute(query)}
-
-
-STANDING = (
-    entries.c.key,
-    entries.c.run_id,
-    entries.c.source_no,
-    entries.c.row_number,
-    entries.c.state,
-    entries.c.request_id,
-    entries.c.requested_ms,
-    entries.c.replayed,
-)
-
-
-def as_standing(row: Row[*tuple[Any, ...]]) -> Standing:
-    """A row of `STANDING` as the gate sees it."""
-    return Standing(
-        ref=EntryRef(RunId(row.run_id), row.source_no, row.row_number),
-        state=State(row.state),
-        request_id=codec.unpack_request_id(row.request_id),
-        requested_at_ms=row.requested_ms,
-        replayed=bool(row.replayed),
-    )
 
 
 def _source_values(run_id: int, number: int, source: Source) -> dict[str, Any]:

@@ -82,21 +82,21 @@ def test_the_addresses_of_a_claim_and_of_its_end_are_the_same() -> None:
     """Or an outcome would settle another row."""
     claim = a_claim(a_request(7), source_no=3, request_id=a_uuid(5), at_ms=99)
 
-    assert codec.claim_values(RunId(2), claim) == (2, 3, 7, 8, claim.request.key, UUID(int=5).bytes, 99)
-    assert codec.settled_values(RunId(2), ends(claim))[-3:] == (2, 3, 7)
+    assert codec.claim_values(RunId(2), [claim])[0] == (2, 3, 7, 8, claim.request.key, UUID(int=5).bytes, 99)
+    assert codec.settled_values(RunId(2), [ends(claim)])[0][-3:] == (2, 3, 7)
 
 
 @pytest.mark.parametrize("state", OUTCOMES)
 def test_each_outcome_is_written_as_its_state(state: State) -> None:
     """The numbers are stored for ever."""
-    written = codec.settled_values(RunId(1), ends(a_claim(), state, attempts=2, replayed=True))
+    written = codec.settled_values(RunId(1), [ends(a_claim(), state, attempts=2, replayed=True)])[0]
     assert (written[0], written[3], written[4]) == (state.value, True, 2)
     assert [one.value for one in State] == [0, 1, 2, 3, 4, 5]
 
 
 def test_what_is_too_long_for_a_column_is_cut() -> None:
     """And never refused."""
-    written = codec.settled_values(RunId(1), ends(a_claim(), Rejected("c" * 99, "text"), attempts=10**6))
+    written = codec.settled_values(RunId(1), [ends(a_claim(), Rejected("c" * 99, "text"), attempts=10**6)])[0]
     assert (written[1], written[4]) == ("c" * 40, 32_767)
 
 

@@ -1,0 +1,140 @@
+"""The statements of the straight way: written once in SQLAlchemy Core, compiled once, run with plain tuples.
+
+Compiling and unpacking each time would cost more than the database itself takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, false, insert, literal_column, select, update
+from sqlalchemy.sql.dml import Insert, Update
+
+from batchrunner.ledger import codec
+from batchrunner.ledger.schema import entries, live, runs
+from batchrunner.model import EntryRef, Key, State
+from batchrunner.ports import Standing
+
+KEYS_A_QUERY = 500
+"""Keys asked for at once: enough to share the cost of a statement, below every database's limit on parameters."""
+
+# Constants are written into the text, so that callers' tuples go to the driver untouched.
+INSERT_CLAIM = insert(entries).values(
+    run_id=bindparam("run"),
+    source_no=bindparam("source"),
+    row_number=bindparam("row"),
+    line=bindparam("line_"),
+    key=bindparam("key_"),
+    request_id=bindparam("request"),
+    requested_ms=bindparam("requested"),
+    state=literal_column(str(int(State.CLAIMED))),
+    replayed=false(),
+    attempts=literal_column("0"),
+)
+CLAIM_ORDER = ("run", "source", "row", "line_", "key_", "request", "requested")
+
+_HERE = (
+    entries.c.run_id == bindparam("run"),
+    entries.c.source_no == bindparam("source"),
+    entries.c.row_number == bindparam("row"),
+)
+
+SETTLE = (
+    update(entries)
+    .where(*_HERE)
+    .values(
+        state=bindparam("state_"),
+        code=bindparam("code_"),
+        profile_id=bindparam("profile"),
+        replayed=bindparam("replayed_"),
+        attempts=bindparam("attempts_"),
+    )
+)
+SETTLE_ORDER = ("state_", "code_", "profile", "replayed_", "attempts_", "run", "source", "row")
+
+TAKE_OVER = update(entries).where(*_HERE).values(superseded_by=bindparam("by"))
+TAKE_OVER_ORDER = ("by", "run", "source", "row")
+
+NOTE_TOTALS = update(runs).where(runs.c.id == bindparam("run")).values(totals=bindparam("totals_"))
+NOTE_TOTALS_ORDER = ("totals_", "run")
+
+STANDING = (
+    entries.c.key,
+    entries.c.run_id,
+    entries.c.source_no,
+    entries.c.row_number,
+    entries.c.state,
+    entries.c.request_id,
+    entries.c.requested_ms,
+    entries.c.replayed,
+)
+
+_STATES = {int(state): state for state in State}
+
+
+def as_standing(row: Sequence[Any]) -> Standing:
+    """A row of `STANDING` as the gate sees it."""
+    _, run_id, source_no, row_number, state, request_id, requested_ms, replayed = row
+    return Standing(
+        EntryRef(run_id, source_no, row_number),
+        _STATES[state],
+        codec.unpack_request_id(request_id),
+        requested_ms,
+        bool(replayed),
+    )
+
+
+class Writing:
+    """A statement that changes rows."""
+
+    def __init__(self, connection: Connection, statement: Insert | Update, order: Sequence[str]) -> None:
+        """`order` names the bind parameters in the order in which callers give values."""
+        compiled = statement.compile(dialect=connection.dialect)
+        if tuple(compiled.positiontup or ()) != tuple(order):
+            raise RuntimeError(f"the database wants {compiled.positiontup}, and callers give {order}")
+        self._connection = connection
+        self._text = str(compiled)
+
+    def __call__(self, values: Sequence[tuple[Any, ...]]) -> None:
+        """Run the statement for each tuple of values, as one `executemany`."""
+        self._connection.exec_driver_sql(self._text, list(values))
+
+
+class AskingForKeys:
+    """The question of the gate, how each of some keys stands."""
+
+    def __init__(self, connection: Connection) -> None:
+        """The statement is compiled when it is first wanted."""
+        self._connection = connection
+        self._text: str | None = None
+
+    def __call__(self, keys: Sequence[Key]) -> dict[Key, Standing]:
+        """The standing of each known key. `keys` are distinct and in order, for neighbours share pages of the index."""
+        found: dict[Key, Standing] = {}
+        for start in range(0, len(keys), KEYS_A_QUERY):
+            asked = tuple(keys[start : start + KEYS_A_QUERY])
+            # One text for all: the last question is filled up with its last key.
+            asked += asked[-1:] * (KEYS_A_QUERY - len(asked))
+            rows = self._connection.exec_driver_sql(self._statement(), asked)
+            found.update((row[0], as_standing(row)) for row in rows)
+        return found
+
+    def _statement(self) -> str:
+        if self._text is None:
+            places: list[Any] = [bindparam(f"key_{number}") for number in range(KEYS_A_QUERY)]
+            query = select(*STANDING).where(entries.c.key.in_(places), live)
+            self._text = str(query.compile(dialect=self._connection.dialect))
+        return self._text
+
+
+class Statements:
+    """All statements of the straight way on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Compile them."""
+        self.insert_claims = Writing(connection, INSERT_CLAIM, CLAIM_ORDER)
+        self.settle = Writing(connection, SETTLE, SETTLE_ORDER)
+        self.take_over = Writing(connection, TAKE_OVER, TAKE_OVER_ORDER)
+        self.note_totals = Writing(connection, NOTE_TOTALS, NOTE_TOTALS_ORDER)
+        self.standing = AskingForKeys(connection)
