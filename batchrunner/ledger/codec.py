@@ -25,6 +25,9 @@ from batchrunner.model import (
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _PACKED, _TEXT = b"\x01", b"\x00"
 
+ROOM_FOR_PROFILE_ID = bytes(13)
+"""Stands in a claim where the profile id will stand: an entry that grew when it is settled would not fit its page."""
+
 
 def pack_profile_id(profile_id: str | None) -> bytes | None:
     """A profile id in 13 bytes where it is the usual 24 hexadecimal digits, else as text."""
@@ -37,7 +40,7 @@ def pack_profile_id(profile_id: str | None) -> bytes | None:
 
 def unpack_profile_id(packed: bytes | None) -> str | None:
     """The reverse of `pack_profile_id`."""
-    if packed is None:
+    if packed is None or packed == ROOM_FOR_PROFILE_ID:
         return None
     return packed[1:].hex() if packed[:1] == _PACKED else packed[1:].decode()
 
@@ -65,10 +68,11 @@ def claim_values(run: RunId, claims: Sequence[Claim]) -> list[tuple[Any, ...]]:
             run,
             claim.source_no,
             claim.request.row.number,
-            claim.request.row.line,
+            claim.request.row.line - claim.request.row.number,
             claim.request.key,
             pack_request_id(claim.request_id),
-            claim.requested_at_ms,
+            claim.requested_at_ms // 1000,  # earlier by less than a second: on the safe side of every window
+            ROOM_FOR_PROFILE_ID,
         )
         for claim in claims
     ]

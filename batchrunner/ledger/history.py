@@ -238,11 +238,11 @@ def _entry_record(row: Row[Any]) -> EntryRecord:
     return EntryRecord(
         source_no=row.source_no,
         row_number=row.row_number,
-        line=row.line,
+        line=row.row_number + row.lines_ahead,
         state=State(row.state),
         code=row.code,
         profile_id=codec.unpack_profile_id(row.profile_id),
         attempts=row.attempts,
-        requested_ms=row.requested_ms,
+        requested_ms=row.requested_s * 1000,
         taken_over=row.superseded_by is not None,
     )

@@ -84,10 +84,10 @@ entries = Table(
     Column("run_id", Integer, primary_key=True, autoincrement=False),
     Column("source_no", SmallInteger, primary_key=True, autoincrement=False),
     Column("row_number", BigInteger, primary_key=True, autoincrement=False),
-    Column("line", BigInteger, nullable=False),
+    Column("lines_ahead", BigInteger, nullable=False),  # line minus row number: small, so it takes next to no room
     Column("key", LargeBinary(16), nullable=False),
     Column("request_id", LargeBinary(16), nullable=False),
-    Column("requested_ms", BigInteger, nullable=False),
+    Column("requested_s", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
     Column("code", String(40)),
     Column("profile_id", LargeBinary(65)),

@@ -24,15 +24,16 @@ INSERT_CLAIM = insert(entries).values(
     run_id=bindparam("run"),
     source_no=bindparam("source"),
     row_number=bindparam("row"),
-    line=bindparam("line_"),
+    lines_ahead=bindparam("ahead"),
     key=bindparam("key_"),
     request_id=bindparam("request"),
-    requested_ms=bindparam("requested"),
+    requested_s=bindparam("requested"),
+    profile_id=bindparam("profile"),
     state=literal_column(str(int(State.CLAIMED))),
     replayed=false(),
     attempts=literal_column("0"),
 )
-CLAIM_ORDER = ("run", "source", "row", "line_", "key_", "request", "requested")
+CLAIM_ORDER = ("run", "source", "row", "ahead", "key_", "request", "requested", "profile")
 
 _HERE = (
     entries.c.run_id == bindparam("run"),
@@ -66,7 +67,7 @@ STANDING = (
     entries.c.row_number,
     entries.c.state,
     entries.c.request_id,
-    entries.c.requested_ms,
+    entries.c.requested_s,
     entries.c.replayed,
 )
 
@@ -75,12 +76,12 @@ _STATES = {int(state): state for state in State}
 
 def as_standing(row: Sequence[Any]) -> Standing:
     """A row of `STANDING` as the gate sees it."""
-    _, run_id, source_no, row_number, state, request_id, requested_ms, replayed = row
+    _, run_id, source_no, row_number, state, request_id, requested_s, replayed = row
     return Standing(
         EntryRef(run_id, source_no, row_number),
         _STATES[state],
         codec.unpack_request_id(request_id),
-        requested_ms,
+        requested_s * 1000,
         bool(replayed),
     )
 

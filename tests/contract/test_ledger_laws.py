@@ -125,12 +125,14 @@ def test_a_claim_takes_the_place_of_an_earlier_entry(ledger: SqlLedger, other: S
     first = a_run(ledger, "run-1")
     send(ledger, first, a_claim(5, request_id=a_uuid(1)), to=State.FAILED)
     second = a_run(ledger, "run-2")
-    again = a_claim(a_request(9, who="person-5"), request_id=a_uuid(2), at_ms=NOW_MS + 5, takes_over=refs(first, 5))
+    again = a_claim(a_request(9, who="person-5"), request_id=a_uuid(2), at_ms=NOW_MS + 5_000, takes_over=refs(first, 5))
 
     ledger.exchange(second, [], [again], totals_of(1))
 
     key = again.request.key
-    assert other.standing([key]) == {key: Standing(EntryRef(second, 1, 9), State.CLAIMED, a_uuid(2), NOW_MS + 5, False)}
+    assert other.standing([key]) == {
+        key: Standing(EntryRef(second, 1, 9), State.CLAIMED, a_uuid(2), NOW_MS + 5_000, False)
+    }
     assert other.count_states(first) == {State.FAILED: 1}
     [old] = History(other).entries(first, [State.FAILED], 10)
     assert old.taken_over

@@ -80,10 +80,17 @@ def test_no_profile_id_can_stop_a_run(profile_id: str) -> None:
 
 def test_the_addresses_of_a_claim_and_of_its_end_are_the_same() -> None:
     """Or an outcome would settle another row."""
-    claim = a_claim(a_request(7), source_no=3, request_id=a_uuid(5), at_ms=99)
+    claim = a_claim(a_request(7), source_no=3, request_id=a_uuid(5), at_ms=99_999)
 
-    assert codec.claim_values(RunId(2), [claim])[0] == (2, 3, 7, 8, claim.request.key, UUID(int=5).bytes, 99)
+    written = (2, 3, 7, 1, claim.request.key, UUID(int=5).bytes, 99, codec.ROOM_FOR_PROFILE_ID)
+    assert codec.claim_values(RunId(2), [claim]) == [written]
     assert codec.settled_values(RunId(2), [ends(claim)])[0][-3:] == (2, 3, 7)
+
+
+def test_the_room_that_a_claim_keeps_for_a_profile_id_is_none() -> None:
+    """A claim that never ended has no profile id."""
+    assert codec.unpack_profile_id(codec.ROOM_FOR_PROFILE_ID) is None
+    assert len(codec.ROOM_FOR_PROFILE_ID) == len(codec.pack_profile_id("5eeb54a2ce9448518e85fdad") or b"")
 
 
 @pytest.mark.parametrize("state", OUTCOMES)
