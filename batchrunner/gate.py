@@ -28,6 +28,8 @@ class Hold(Value, frozen=True):
 
 Decision = SendNew | SendSame | Hold
 
+_HOLD_ACCEPTED = Hold(SkipReason.ACCEPTED)
+
 
 class GatePolicy(Value, frozen=True):
     """What the job says about rows that the ledger already knows."""
@@ -69,7 +71,7 @@ def judge(standing: Standing | None, run: RunId, policy: GatePolicy, now_ms: int
 
 def _judge_accepted(standing: Standing, policy: GatePolicy, now_ms: int) -> Decision:
     forgotten = policy.repeat_after_ms is not None and now_ms - standing.requested_at_ms >= policy.repeat_after_ms
-    return SendNew() if forgotten else Hold(SkipReason.ACCEPTED)
+    return SendNew() if forgotten else _HOLD_ACCEPTED
 
 
 def _judge_in_doubt(standing: Standing, policy: GatePolicy, now_ms: int) -> Decision:

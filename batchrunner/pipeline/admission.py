@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from batchrunner.gate import Decision, Hold
-from batchrunner.model import EntryRef, Key, Request, RequestId, Skipped, SkipReason, Unusable, Who
+from batchrunner.model import EntryRef, Key, Request, RequestId, Skipped, SkipReason, Unusable, Value, Who
 
 ROWS_A_QUESTION = 1_000
 """Rows about which the gate is asked at once."""
@@ -20,8 +20,7 @@ PARKED_AT_MOST = 10_000
 """Rows that may wait for their person's turn before reading pauses: a file about one person stays in flat memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Value, frozen=True):
     """What the gate said of one request, and which entries its claim would take over."""
 
     decision: Decision
@@ -32,8 +31,7 @@ class Judgement:
     takes_over: tuple[EntryRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Value, frozen=True):
     """A request that may be claimed."""
 
     source_no: int
@@ -71,7 +69,8 @@ class Admission:
     def __init__(self, batches: Iterator[Batch]) -> None:
         """Take rows from `batches` as they are wanted: each is judged at the moment it is asked for."""
         self._batches = batches
-        self._queue: deque[tuple[int, tuple[Request, Judgement] | Unusable]] = deque()
+        self._source_no = 0
+        self._queue: deque[tuple[Request, Judgement] | Unusable] = deque()
         self._flying: set[Who] = set()
         self._parked: dict[Who, deque[Candidate]] = {}
         self._parked_count = 0
@@ -107,7 +106,7 @@ class Admission:
         if not self._queue and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
             self._pull()
         while self._queue and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
-            self._admit(*self._queue.popleft(), taken)
+            self._admit(self._queue.popleft(), taken)
         return taken
 
     def claimed(self, candidates: Sequence[Candidate]) -> None:
@@ -135,19 +134,21 @@ class Admission:
             self.exhausted = True
             return
         self._begin, self._end, self._rows = self._end, batch.position, max(1, len(batch.judged))
-        self._queue.extend((batch.source_no, judged) for judged in batch.judged)
+        self._source_no = batch.source_no  # the queue is empty: batches are pulled one at a time
+        self._queue.extend(batch.judged)
 
-    def _admit(self, source_no: int, judged: tuple[Request, Judgement] | Unusable, taken: Taken) -> None:
+    def _admit(self, judged: tuple[Request, Judgement] | Unusable, taken: Taken) -> None:
         if isinstance(judged, Unusable):
-            taken.unusable.append((source_no, judged))
+            taken.unusable.append((self._source_no, judged))
             return
         request, judgement = judged
+        key = request.key
         if isinstance(judgement.decision, Hold):
             taken.skipped.append(Skipped(request, judgement.decision.reason))
-        elif request.key in self._unclaimed or request.key in self._claimed_since_asked:
+        elif key in self._unclaimed or key in self._claimed_since_asked:
             taken.skipped.append(Skipped(request, SkipReason.REPEAT_IN_RUN))
         else:
-            self._line_up(Candidate(source_no, request, judgement), taken)
+            self._line_up(Candidate(self._source_no, request, judgement), taken)
 
     def _line_up(self, candidate: Candidate, taken: Taken) -> None:
         who = candidate.request.who

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from batchrunner.clock import Clock
-from batchrunner.gate import GatePolicy, Hold, SendSame, judge
-from batchrunner.model import EntryRef, Key, Request, RunId, SkipReason, State, Unusable, Who
+from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame, judge
+from batchrunner.model import EntryRef, Request, RunId, SkipReason, State, Unusable, Who
 from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judgement
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
 
@@ -22,6 +22,13 @@ class Input:
 
     reader: Reader
     mapper: Mapper
+
+
+NEW = Judgement(SendNew())
+"""Of nearly every row of a first run."""
+
+HELD = {reason: Judgement(Hold(reason)) for reason in SkipReason}
+"""Of nearly every row of a second one."""
 
 
 class Gatekeeper(Protocol):
@@ -49,15 +56,16 @@ class PlainGate:
         replaced = self.replaced([(Who(key[:8]), stands) for key, stands in standing.items()])
         now_ms = self._clock.now_ms()
         return [
-            row if isinstance(row, Unusable) else (row, self._judgement(row.key, standing, replaced, now_ms))
+            row
+            if isinstance(row, Unusable)
+            else (row, self._judgement(known, replaced, now_ms) if (known := standing.get(row.key)) else NEW)
             for row in rows
         ]
 
-    def _judgement(self, key: Key, standing: Mapping[Key, Standing], replaced: set[EntryRef], now_ms: int) -> Judgement:
-        known = standing.get(key)
+    def _judgement(self, known: Standing, replaced: set[EntryRef], now_ms: int) -> Judgement:
         judgement = self.judgement(known, now_ms)
-        if known is not None and known.ref in replaced and not isinstance(judgement.decision, Hold):
-            return Judgement(Hold(SkipReason.REPLACED))
+        if replaced and known.ref in replaced and not isinstance(judgement.decision, Hold):
+            return HELD[SkipReason.REPLACED]
         return judgement
 
     def replaced(self, standing: Sequence[tuple[Who, Standing]]) -> set[EntryRef]:
@@ -69,11 +77,11 @@ class PlainGate:
         served = self._ledger.last_served([who for who, _ in bad]) if bad else {}
         return {ref for who, ref in bad if who in served and served[who] > ref.run}
 
-    def judgement(self, standing: Standing | None, now_ms: int) -> Judgement:
+    def judgement(self, standing: Standing, now_ms: int) -> Judgement:
         """Decide about one key, and say what a claim would carry over from the entry it takes over."""
         decision = judge(standing, self._run, self._policy, now_ms)
-        if standing is None:
-            return Judgement(decision)
+        if isinstance(decision, Hold):
+            return HELD[decision.reason]
         doubtful = standing.state in (State.CLAIMED, State.IN_DOUBT, State.RESEND)
         if isinstance(decision, SendSame):
             return Judgement(decision, standing.request_id, standing.requested_at_ms, doubtful, (standing.ref,))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from batchrunner.gate import Hold, SendNew
 from batchrunner.model import EntryRef, Key, Request, SkipReason, State, Unusable, Who

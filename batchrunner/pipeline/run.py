@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 from batchrunner.clock import Clock
 from batchrunner.config import ErrorLimit
@@ -33,8 +32,12 @@ from batchrunner.pipeline.stops import StopRequest, refused_every_row, too_many_
 from batchrunner.pipeline.tally import Tally
 from batchrunner.pipeline.window import Window
 from batchrunner.ports import Ledger, Progress, ResultSink
+from batchrunner.request_ids import new_request_ids
 
 log = logging.getLogger(__name__)
+
+MOST_AHEAD = 256
+"""Claims that wait for a connection. More would not make a commit cheaper, and would leave more in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,10 @@ class RunLimits:
     def room(self) -> int:
         """Claims in the window at once: those in flight, and a few so that no connection waits for a commit.
 
-        These are all that a crash can leave in doubt, so it must not be more than the commit needs.
+        These are all that a crash can leave in doubt, so it must not be more than the commits need: while one set of
+        requests is in flight, the answers of the one before are being settled and the next is being claimed.
         """
-        return self.concurrency + max(2, self.concurrency // 2)
+        return self.concurrency + max(2, min(self.concurrency, MOST_AHEAD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Run:
             return self._could_take()
         if self._given_up:  # since these were taken: nothing could send them any more
             taken = Taken(skipped=taken.skipped, unusable=taken.unusable)
-        claims = [self._claim(candidate) for candidate in taken.candidates]
+        claims = self._claims(taken.candidates)
         self._exchange(taken, claims, ends)
         self._look_for_reasons_to_stop(ends)
         return True
@@ -193,23 +197,15 @@ class Run:
 
     # --- claims ----------------------------------------------------------------------------------------
 
-    def _claim(self, candidate: Candidate) -> Claim:
-        judgement = candidate.judgement
-        same = judgement.request_id is not None
-        return Claim(
-            source_no=candidate.source_no,
-            request=candidate.request,
-            request_id=judgement.request_id if judgement.request_id is not None else RequestId(str(uuid4())),
-            requested_at_ms=judgement.requested_at_ms if same else self._clock.now_ms(),
-            doubtful=judgement.doubtful,
-            resent=same,
-            takes_over=judgement.takes_over,
-        )
+    def _claims(self, candidates: Sequence[Candidate]) -> list[Claim]:
+        now_ms = self._clock.now_ms()
+        fresh = new_request_ids(len(candidates))
+        return [_claim(candidate, request_id, now_ms) for candidate, request_id in zip(candidates, fresh, strict=True)]
 
     def _still_safe(self, taken: Taken) -> Taken:
         """Hold back what waited so long that the platform might not recognise its Request-ID any more."""
         now_ms = self._clock.now_ms()
-        late = [one for one in taken.candidates if self._too_late(one, now_ms)]
+        late = [one for one in taken.candidates if one.judgement.request_id and self._too_late(one, now_ms)]
         if not late:
             return taken
         self._admission.claimed(late)
@@ -277,3 +273,18 @@ class Run:
             f"in doubt are {told} by our count and {held} in the ledger; this is a bug in batchrunner: report it, and "
             "do not trust this run's summary"
         )
+
+
+def _claim(candidate: Candidate, fresh: RequestId, now_ms: int) -> Claim:
+    """A candidate under its earlier Request-ID where the gate says so, otherwise under a fresh one."""
+    judgement = candidate.judgement
+    same = judgement.request_id is not None
+    return Claim(
+        candidate.source_no,
+        candidate.request,
+        judgement.request_id or fresh,
+        judgement.requested_at_ms if same else now_ms,
+        judgement.doubtful,
+        resent=same,
+        takes_over=judgement.takes_over,
+    )

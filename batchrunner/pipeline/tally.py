@@ -26,8 +26,8 @@ class Tally:
 
     def skipped(self, ends: Iterable[Skipped]) -> None:
         """Rows that the gate held back."""
-        for end in ends:
-            self._skipped[end.reason.value] += 1
+        for reason, count in Counter(end.reason for end in ends).items():
+            self._skipped[reason.value] += count
 
     def unusable(self, ends: Iterable[Unusable]) -> None:
         """Rows that never became requests."""
@@ -37,18 +37,20 @@ class Tally:
 
     def settled(self, ends: Iterable[Settled]) -> None:
         """Claims that have ended."""
+        accepted = 0
         for end in ends:
             self._requests += end.requests
             self._replays += end.replayed
             match end.outcome:
                 case Accepted():
-                    self._ends["accepted"] += 1
+                    accepted += 1
                 case Rejected(code, _):
                     self._bad("rejected", code)
                 case Failed(code, _):
                     self._bad("failed", code)
                 case InDoubt(code, _):
                     self._bad("in_doubt", code)
+        self._ends["accepted"] += accepted
 
     def _bad(self, outcome: str, code: str) -> None:
         self._ends[outcome] += 1
