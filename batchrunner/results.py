@@ -20,7 +20,7 @@ from typing import Any, Self, TextIO
 import msgspec
 
 from batchrunner.errors import ResultError, UsageError
-from batchrunner.model import Accepted, Failed, InDoubt, Rejected, Row, Settled, Unusable
+from batchrunner.model import Accepted, Failed, InDoubt, Rejected, Row, Settled, Unusable, Value
 
 COLUMNS = ("_row", "_line", "_source", "_outcome", "_profile_id", "_error_code", "_error_text")
 """Ours. `_row`, `_line` and `_source` (a fingerprint) keep pointing at the export, however often a file is fed back."""
@@ -50,8 +50,7 @@ class Shape:
         return ".jsonl" if self.columns is None else ".csv"
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
+class _Ending(Value, frozen=True):
     """What is said of a row in our columns."""
 
     outcome: str
@@ -144,8 +143,9 @@ class _CsvWriter(_Writer):
         cells = () if isinstance(row.record, str) else row.record
         # A line that could not be split into cells is kept whole, as one cell.
         theirs = (row.record,) if isinstance(row.record, str) else self._theirs(row.record)
-        ours = (*self._from(fingerprint, row, cells), ending.outcome, ending.profile_id, ending.code, ending.text)
-        self._writer.writerow([*ours, *theirs])
+        number, line, source = self._from(fingerprint, row, cells)
+        said = ending.outcome, ending.profile_id, ending.code, ending.text
+        self._writer.writerow((number, line, source, *said, *theirs))
 
     def _theirs(self, cells: Sequence[str]) -> Sequence[str]:
         if self._all:
@@ -153,13 +153,13 @@ class _CsvWriter(_Writer):
         beyond = cells[self._width :]
         return [*(cells[place] for place in self._kept if place < len(cells)), *beyond]
 
-    def _from(self, fingerprint: str, row: Row, cells: Sequence[str]) -> tuple[str, str, str]:
+    def _from(self, fingerprint: str, row: Row, cells: Sequence[str]) -> tuple[int | str, int | str, str]:
         # With cells missing or too many, only those in front are sure to stand under their names: ours do.
         if self._origin and (len(cells) == self._width or (self._ours_in_front and len(cells) >= len(COLUMNS))):
             number, line, source = (cells[place] for place in self._origin)
             if number.isdigit() and _FINGERPRINT.fullmatch(source):
                 return number, line, source
-        return str(row.number), str(row.line), fingerprint
+        return row.number, row.line, fingerprint
 
 
 def _origin_places(columns: Sequence[str]) -> tuple[int, int, int] | None:

@@ -17,6 +17,9 @@ from batchrunner.ports import Submitter
 
 log = logging.getLogger(__name__)
 
+LATEST_S = 0.002
+"""No end waits longer for company before it is handed back."""
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -30,6 +33,9 @@ class Window:
         self._new_loop = new_loop
         self._ends: SimpleQueue[list[Settled]] = SimpleQueue()
         self._done: list[Settled] = []
+        self._enough = max(1, concurrency // 2)
+        self._handing = False
+        self._soon: asyncio.TimerHandle | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="submit", daemon=True)
@@ -124,11 +130,23 @@ class Window:
             self._ended(settled)
 
     def _ended(self, settled: Settled) -> None:
-        if not self._done:
-            # By the time this runs, everything that ended in the same turn of the loop is in the list.
-            self._loop.call_soon(self._flush)
         self._done.append(settled)
+        if len(self._done) >= self._enough or self._queue.empty():
+            self._hand_back()
+        elif self._soon is None:
+            self._soon = self._loop.call_later(LATEST_S, self._hand_back)
+
+    def _hand_back(self) -> None:
+        """Give the ends over: enough for a commit that is worth its while, or before a connection would wait."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        if not self._handing:
+            # By the time this runs, everything that ended in the same turn of the loop is in the list.
+            self._handing = True
+            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        self._handing = False
         self._ends.put(self._done)
         self._done = []
