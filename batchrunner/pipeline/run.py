@@ -1,6 +1,7 @@
 """The straight way: rows in, claims out to the window, ends back, in one loop on one thread.
 
-    take what may be claimed -> one transaction: settle what came, claim what goes next -> hand over, write, show
+    collect ends -> take what may be claimed -> one transaction: settle what came, claim what goes next -> hand over,
+    write, show
 
 Nothing is sent before its claim is durable, and nothing is reported before its outcome is.
 """
@@ -119,13 +120,12 @@ class Run:
     # --- one turn of the loop ------------------------------------------------------------------------
 
     def _step(self) -> bool:
-        """Take, exchange, hand over. False when nothing is left to do."""
-        taken = self._take()
-        ends = self._collect(wait=not taken and not self._could_take())
-        if not taken and not ends and not self._flying:
-            return self._could_take()
-        if self._given_up:  # since these were taken: nothing could send them any more
-            taken = Taken(skipped=taken.skipped, unusable=taken.unusable)
+        """Collect, take, exchange, hand over. False when nothing is left to do."""
+        ends = self._collect(wait=not self._could_take())
+        # What has ended makes room: its settling and the claims that take its place are one commit.
+        taken = self._take(landing=len(ends))
+        if not taken and not ends:
+            return bool(self._flying) or self._could_take()
         claims = self._claims(taken.candidates)
         self._exchange(taken, claims, ends)
         self._look_for_reasons_to_stop(ends)
@@ -137,17 +137,22 @@ class Run:
         ends = self._window.collect(wait=wait)
         return ends + self._give_up(ends) if self._stop.at_once else ends
 
-    def _could_take(self) -> bool:
-        return not self._stopping() and self._admission.can_go_on and len(self._flying) < self._limits.room
+    def _could_take(self, landing: int = 0) -> bool:
+        return not self._stopping() and self._admission.can_go_on and self._room(landing) > 0
 
-    def _take(self) -> Taken:
-        if not self._could_take():
+    def _room(self, landing: int) -> int:
+        return self._limits.room - len(self._flying) + landing
+
+    def _take(self, landing: int) -> Taken:
+        if self._given_up or not self._could_take(landing):
             return Taken()
         try:
-            taken = self._admission.take(self._limits.room - len(self._flying))
+            taken = self._admission.take(self._room(landing))
         except (SourceError, ResultError) as error:
             self._stop_because(error)
             return Taken()
+        if self._stop.at_once:  # since these were taken: nothing could send them any more
+            return Taken(skipped=taken.skipped, unusable=taken.unusable)
         return self._still_safe(taken)
 
     def _exchange(self, taken: Taken, claims: Sequence[Claim], ends: list[Settled]) -> None:

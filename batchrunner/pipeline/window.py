@@ -17,7 +17,7 @@ from batchrunner.ports import Submitter
 
 log = logging.getLogger(__name__)
 
-LATEST_S = 0.002
+LATEST_S = 0.01
 """No end waits longer for company before it is handed back."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -131,13 +131,13 @@ class Window:
 
     def _ended(self, settled: Settled) -> None:
         self._done.append(settled)
-        if len(self._done) >= self._enough or self._queue.empty():
+        if len(self._done) >= self._enough:
             self._hand_back()
         elif self._soon is None:
             self._soon = self._loop.call_later(LATEST_S, self._hand_back)
 
     def _hand_back(self) -> None:
-        """Give the ends over: enough for a commit that is worth its while, or before a connection would wait."""
+        """Give the ends over: enough for a commit that is worth its while, or those that have waited for company."""
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
