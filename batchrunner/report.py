@@ -10,6 +10,7 @@ from batchrunner.clock import as_text
 from batchrunner.ledger import EntryRecord, RunRecord, as_dict
 from batchrunner.model import SkipReason, State, Totals
 from batchrunner.pipeline import Rehearsal
+from batchrunner.stopwatch import Limit, Profile
 
 OUTCOMES = ("accepted", "rejected", "failed", "in_doubt", "unusable", "skipped")
 
@@ -40,6 +41,7 @@ class Summary:
     exit_code: int
     error: str | None = None
     next_commands: tuple[str, ...] = ()
+    profile: Profile | None = None
 
 
 def summary_values(summary: Summary) -> dict[str, Any]:
@@ -67,6 +69,7 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         "exit_code": summary.exit_code,
         "error": summary.error,
         "next": list(summary.next_commands),
+        **({"profile": profile_values(summary.profile)} if summary.profile else {}),
     }
 
 
@@ -78,6 +81,8 @@ def summary_text(summary: Summary) -> str:
         lines.append(f"  {summary.error}")
     lines.append(f"  result files  {summary.run_dir}")
     lines += [f"  next          {command}" for command in summary.next_commands]
+    if summary.profile:
+        lines += profile_lines(summary.profile)
     return "\n".join(lines)
 
 
@@ -124,6 +129,37 @@ def _wrapped(parts: Sequence[str]) -> str:
         else:
             lines.append(part)
     return "   " + f",\n{' ' * 23}".join(lines) if lines else ""
+
+
+# --- where the time went --------------------------------------------------------------------------
+
+LIMITS: Mapping[Limit, str] = {
+    "api": "the API, the network or your own rate is the limit; more connections (--concurrency) help if the API takes "
+    "more at once",
+    "disk": "the disk of the ledger is the limit; a faster one, or a ledger beside the other files (--ledger), helps",
+    "cpu": "this machine's processor is the limit",
+}
+
+
+def profile_values(profile: Profile) -> dict[str, Any]:
+    """`profile` of the JSON summary: CPU microseconds a row by stage, and shares of the time."""
+    return {
+        "rows": profile.rows,
+        "duration_s": round(profile.duration_s, 3),
+        "stages": {stage: round(us, 2) for stage, us in profile.cpu_us.items()},
+        "waiting": round(profile.waiting, 3),
+        "disk": round(profile.disk, 3),
+        "limit": profile.limit,
+    }
+
+
+def profile_lines(profile: Profile) -> list[str]:
+    """For people: a line a stage."""
+    lines = [f"  where the time went: {profile.rows} rows in {profile.duration_s:.1f} s"]
+    lines += [f"    {stage:<8}{us:>8.1f} us of CPU a row" for stage, us in profile.cpu_us.items()]
+    lines.append(f"    {'in all':<8}{sum(profile.cpu_us.values()):>8.1f} us of CPU a row")
+    lines.append(f"    waiting for answers {profile.waiting:.0%} of the time, for the disk {profile.disk:.0%}")
+    return [*lines, f"    {LIMITS[profile.limit]}"]
 
 
 # --- rehearsals --------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ class Asked:
     sandbox: bool = False
     limit: int | None = None
     allow_resend: bool = False
+    profile: bool = False
     carried: tuple[str, ...] = ()
     """Options that a command which goes on from here needs too: the same ledger, the same platform."""
 
@@ -64,6 +65,7 @@ def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--run-dir", type=click.Path(path_type=Path), help="Where the result files go."),
         click.option("--dry-run", is_flag=True, help="Read, map and ask the gate; send nothing, write nothing."),
         output_option,
+        click.option("--profile", is_flag=True, help="Tell where the time went: CPU by stage, and what the limit was."),
         click.option("--no-progress", is_flag=True, help="No bar, even on a terminal."),
     )
     for option in reversed(options):
@@ -85,6 +87,7 @@ def asked(job: Path, options: Mapping[str, Any]) -> Asked:
         sandbox=sandbox,
         limit=options.get("limit"),
         allow_resend=options.get("allow_resend", False),
+        profile=options["profile"],
         carried=_carried(options),
     )
 

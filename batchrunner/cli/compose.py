@@ -36,6 +36,7 @@ from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import is_jsonl, open_source
+from batchrunner.stopwatch import Stopwatch
 from batchrunner.submit import HttpSubmitter, Throttle, make_transport, new_event_loop
 
 
@@ -161,7 +162,7 @@ def _as_it_was(job: Job, text: str, source: OpenSource) -> Mapper | None:
 # --- the run -----------------------------------------------------------------------------------
 
 
-def window_opener(job: Job, token: str, clock: Clock) -> Callable[[], Window]:
+def window_opener(job: Job, token: str, clock: Clock, watch: Stopwatch) -> Callable[[], Window]:
     """Make the HTTP side when it is wanted; it is built in its own thread."""
 
     def make_submitter() -> Submitter:
@@ -178,7 +179,7 @@ def window_opener(job: Job, token: str, clock: Clock) -> Callable[[], Window]:
         # Jitter is no secret: an ordinary generator will do.
         return HttpSubmitter(Api(target, token), transport, throttle, retry_policy(job), clock, random.random)
 
-    return lambda: Window(make_submitter, job.limits.concurrency, new_event_loop)
+    return lambda: Window(make_submitter, job.limits.concurrency, new_event_loop, watch)
 
 
 def go(
@@ -192,19 +193,23 @@ def go(
     progress: Progress,
     stop: StopRequest,
     clock: Clock,
+    watch: Stopwatch,
 ) -> Ended:
     """Join the parts and run them."""
     _leave_the_collector_little_to_do()
+    watch.start()
+    ledger.watch = watch
     return Run(
         run=run,
         ledger=ledger,
         admission=Admission(batches),
-        open_window=window_opener(job, token, clock),
+        open_window=window_opener(job, token, clock, watch),
         results=results,
         progress=progress,
         limits=run_limits(job),
         stop=stop,
         clock=clock,
+        watch=watch,
     ).go()
 
 

@@ -17,7 +17,7 @@ from batchrunner.cli.options import ending_well, job_argument, logging_options
 from batchrunner.cli.work import Work, rehearsed, tell
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
-from batchrunner.errors import SourceError, UsageError
+from batchrunner.errors import LedgerError, SourceError, UsageError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import Business, History, Place, SqlLedger, Wanted
 from batchrunner.model import Key, RunId, State
@@ -79,10 +79,14 @@ def _retry(job: Job, token: str, of_run: str | None, wanted: Wanted, wish: Asked
         compose.raise_if_stopped(stop)
         work.begin("retry", plan.sources)
         gate = RetryGate(PlainGate(work.ledger, work.run, plan.policy, work.clock), plan.rows)
-        ended = work.go(feed(plan.inputs, gate))
-        if gate.stale:
-            History(work.ledger).take_over(gate.stale, work.run)
-        return work.end(replace(ended, error=ended.error or _gone(plan.missing)))
+        ended = work.go(feed(plan.inputs, gate, watch=work.watch))
+        error = ended.error or _gone(plan.missing)
+        try:
+            if gate.stale:
+                History(work.ledger).take_over(gate.stale, work.run)
+        except LedgerError as broken:  # the run ended all the same, and must be told
+            error = error or broken
+        return work.end(replace(ended, error=error))
 
 
 def _rehearse(job: Job, ledger: SqlLedger, plan: _Plan, wish: Asked) -> None:

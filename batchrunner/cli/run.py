@@ -59,7 +59,7 @@ def _run(job: Job, token: str, paths: Sequence[Path], wish: Asked) -> Summary | 
             # Agreed for the whole file: a trial of a few rows is no consent for the rest.
             work.ledger.retire_mappings(job.name, but=mapping_text(job))
         gate = PlainGate(work.ledger, work.run, compose.gate_policy(job), work.clock)
-        return work.end(work.go(feed(inputs, gate, wish.limit)))
+        return work.end(work.go(feed(inputs, gate, wish.limit, watch=work.watch)))
 
 
 def _rehearse(job: Job, sources: Sequence[compose.OpenSource], inputs: Sequence[Input], wish: Asked) -> None:

@@ -25,6 +25,7 @@ from batchrunner.pipeline import Batch, Ended, StopRequest, rehearse
 from batchrunner.progress import Bar
 from batchrunner.report import Summary, rehearsal_text, rehearsal_values, summary_text, summary_values
 from batchrunner.results import ResultFiles, write_private
+from batchrunner.stopwatch import Stopwatch, Unwatched
 
 
 class Work:
@@ -35,6 +36,7 @@ class Work:
         self.job = job
         self.clock = SystemClock()
         self.stop = stop
+        self.watch = Stopwatch() if asked.profile else Unwatched()
         self._token = token
         self._asked = asked
         self._held = held
@@ -74,6 +76,7 @@ class Work:
                 progress=bar,
                 stop=self.stop,
                 clock=self.clock,
+                watch=self.watch,
             )
 
     def end(self, ended: Ended) -> Summary:
@@ -90,6 +93,7 @@ class Work:
             exit_code=code,
             error=str(ended.error) if ended.error else None,
             next_commands=self._next_commands(ended),
+            profile=self.watch.profile(ended.totals.read),
         )
         try:
             self._close(ended, code)

@@ -20,6 +20,7 @@ from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
 from batchrunner.model import Claim, Key, RunId, Settled, Source, State, Totals, Who
 from batchrunner.ports import Standing
+from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 LOCK_PATIENCE_S = 0.5
 """`status` takes the lock for a moment to see whether a run holds it; a starting run must not take that for a run."""
@@ -34,6 +35,7 @@ class SqlLedger:
     def __init__(self, path: Path, *, create: bool = True) -> None:
         """Open the ledger at a path, made or migrated if need be. Raises LedgerError."""
         self.path = path
+        self.watch: Stopwatch = UNWATCHED
         self._engine, self.connection = open_database(path, create=create)
 
     @cached_property
@@ -207,11 +209,14 @@ class SqlLedger:
         with saying(self.path), transaction(self.connection):
             if settled:
                 self._statements.settle(codec.settled_values(run, settled))
+            self.watch.lap("settle")
             if taken := [ref for one in claims if one.takes_over for ref in one.takes_over]:
                 self._statements.take_over([(run, ref.run, ref.source_no, ref.row_number) for ref in taken])
             if claims:
                 self._statements.insert_claims(codec.claim_values(run, claims))
             self._statements.note_totals([(codec.pack_totals(totals), run)])
+            self.watch.lap("claim")
+        self.watch.lap("commit")
 
     def count_states(self, run: RunId) -> Mapping[State, int]:
         """How many entries of a run stand in each state: the independent count that totals must agree with."""

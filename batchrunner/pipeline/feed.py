@@ -11,6 +11,7 @@ from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame, judge
 from batchrunner.model import EntryRef, Request, RunId, SkipReason, State, Unusable, Who
 from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judgement
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
+from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 if TYPE_CHECKING:  # see `ports`
     from batchrunner.chunks import Chunk
@@ -89,7 +90,11 @@ class PlainGate:
 
 
 def feed(
-    inputs: Sequence[Input], gate: Gatekeeper, limit: int | None = None, rows_a_question: int = ROWS_A_QUESTION
+    inputs: Sequence[Input],
+    gate: Gatekeeper,
+    limit: int | None = None,
+    rows_a_question: int = ROWS_A_QUESTION,
+    watch: Stopwatch = UNWATCHED,
 ) -> Iterator[Batch]:
     """All rows of all inputs in order, up to `limit` of them. Raises SourceError."""
     left = limit
@@ -97,11 +102,16 @@ def feed(
     for source_no, one in enumerate(inputs, start=1):
         reached = 0
         for chunk in one.reader.chunks():
+            watch.lap("read")
             rows = in_file_order(chunk, one.mapper)[:left]
+            watch.lap("map")
             for start in range(0, len(rows), rows_a_question):
                 asked = rows[start : start + rows_a_question]
                 reached += (chunk.position - reached) * len(asked) // (len(rows) - start)
-                yield Batch(source_no, gate.judge(source_no, asked), before + reached)
+                judged = gate.judge(source_no, asked)
+                watch.lap("gate")
+                yield Batch(source_no, judged, before + reached)
+                watch.lap("other")
             if left is not None:
                 left -= len(rows)
                 if left == 0:

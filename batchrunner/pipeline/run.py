@@ -34,6 +34,7 @@ from batchrunner.pipeline.tally import Tally
 from batchrunner.pipeline.window import Window
 from batchrunner.ports import Ledger, Progress, ResultSink
 from batchrunner.request_ids import new_request_ids
+from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class Run:
         limits: RunLimits,
         stop: StopRequest,
         clock: Clock,
+        watch: Stopwatch = UNWATCHED,
     ) -> None:
         """Hold the parts; `go` does the work."""
         self._run = run
@@ -93,6 +95,7 @@ class Run:
         self._limits = limits
         self._stop = stop
         self._clock = clock
+        self._watch = watch
         self._tally = Tally()
         self._flying: dict[RequestId, Claim] = {}
         self._durable = Totals()
@@ -134,7 +137,9 @@ class Run:
     def _collect(self, *, wait: bool) -> list[Settled]:
         if not self._flying:
             return []
+        self._watch.lap("other")
         ends = self._window.collect(wait=wait)
+        self._watch.lap("wait")
         return ends + self._give_up(ends) if self._stop.at_once else ends
 
     def _could_take(self, landing: int = 0) -> bool:
@@ -161,6 +166,7 @@ class Run:
         self._tally.claimed(len(claims))
         self._tally.settled(ends)
         totals = self._tally.totals()
+        self._watch.lap("other")
         self._ledger.exchange(self._run, ends, claims, totals)
         self._durable = totals
         self._hand_over(taken.candidates, claims)
@@ -178,11 +184,13 @@ class Run:
 
     def _report(self, taken: Taken, ends: Sequence[Settled], totals: Totals) -> None:
         try:
+            self._watch.lap("other")
             if taken.unusable:
                 self._results.unusable(taken.unusable)
             if ends:
                 self._results.settled(ends)
                 self._tell(ends)
+            self._watch.lap("write")
         except ResultError as error:
             self._stop_because(error)
         self._progress.update(self._admission.position, totals, len(self._flying))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from batchrunner.model import Claim, InDoubt, Settled
 from batchrunner.ports import Submitter
+from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +28,18 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 class Window:
     """Up to `concurrency` claims being submitted, a few more waiting their turn."""
 
-    def __init__(self, make_submitter: Callable[[], Submitter], concurrency: int, new_loop: LoopFactory) -> None:
+    def __init__(
+        self,
+        make_submitter: Callable[[], Submitter],
+        concurrency: int,
+        new_loop: LoopFactory,
+        watch: Stopwatch = UNWATCHED,
+    ) -> None:
         """Start the thread; `make_submitter` is called in it."""
         self._make_submitter = make_submitter
         self._concurrency = concurrency
         self._new_loop = new_loop
+        self._watch = watch
         self._ends: SimpleQueue[list[Settled]] = SimpleQueue()
         self._done: list[Settled] = []
         self._enough = max(1, concurrency // 2)
@@ -88,6 +97,7 @@ class Window:
         except BaseException as error:  # noqa: BLE001  raised again in the thread that collects
             self._failure = error
         finally:
+            self._watch.add("submit", time.thread_time_ns())
             self.wake()  # nobody may wait for ends that cannot come any more
 
     async def _serve(self) -> None:
