@@ -13,7 +13,7 @@ import pytest
 from bench import Bench, counts, once_each, people, until
 
 CONCURRENCY = 32
-ROOM = CONCURRENCY + CONCURRENCY // 2
+ROOM = 2 * CONCURRENCY
 """Claims that may be open at once, and therefore in doubt after a crash."""
 
 SIZES = [
