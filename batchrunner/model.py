@@ -234,3 +234,14 @@ class Totals:
             return self
         codes = {**self.codes, f"in_doubt:{code}": self.codes.get(f"in_doubt:{code}", 0) + open_claims}
         return replace(self, in_doubt=self.in_doubt + open_claims, codes=codes)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRecord:
+    """What became of an adaptive limit of requests in flight during a run."""
+
+    lowest: int
+    highest: int
+    final: int
+    backed_off: Mapping[str, int] = field(default_factory=dict)
+    """How often it was lowered, by cause: latency, throttled, failed."""

@@ -8,13 +8,16 @@ from typing import Any
 
 from batchrunner.clock import as_text
 from batchrunner.ledger import EntryRecord, RunRecord, as_dict
-from batchrunner.model import SkipReason, State, Totals
+from batchrunner.model import LimitRecord, SkipReason, State, Totals
 from batchrunner.pipeline import Rehearsal
 
 OUTCOMES = ("accepted", "rejected", "failed", "in_doubt", "unusable", "skipped")
 
 WIDTH = 74
 """Of what stands behind a count, so that a line stays below 100 columns."""
+
+CAUSES = {"latency": "rising latency", "throttled": "429", "failed": "failures"}
+"""Why an adaptive limit was lowered."""
 
 REASONS = {
     SkipReason.ACCEPTED: "accepted before",
@@ -40,6 +43,8 @@ class Summary:
     exit_code: int
     error: str | None = None
     next_commands: tuple[str, ...] = ()
+    concurrency: LimitRecord | None = None
+    """Where the limit was found out in the run."""
 
 
 def summary_values(summary: Summary) -> dict[str, Any]:
@@ -67,6 +72,16 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         "exit_code": summary.exit_code,
         "error": summary.error,
         "next": list(summary.next_commands),
+        **({"concurrency": _limit_values(summary.concurrency)} if summary.concurrency else {}),
+    }
+
+
+def _limit_values(record: LimitRecord) -> dict[str, Any]:
+    return {
+        "lowest": record.lowest,
+        "highest": record.highest,
+        "final": record.final,
+        "backed_off": {cause: record.backed_off.get(cause, 0) for cause in CAUSES},
     }
 
 
@@ -76,9 +91,17 @@ def summary_text(summary: Summary) -> str:
     lines = [f"run {summary.run} of {summary.job}: {totals.read} rows in {_duration(summary)}", *outcome_lines(totals)]
     if summary.error:
         lines.append(f"  {summary.error}")
+    if summary.concurrency:
+        lines.append(f"  concurrency   {_limit_words(summary.concurrency)}")
     lines.append(f"  result files  {summary.run_dir}")
     lines += [f"  next          {command}" for command in summary.next_commands]
     return "\n".join(lines)
+
+
+def _limit_words(record: LimitRecord) -> str:
+    reached = f"from {record.lowest} to {record.highest}, at the end {record.final}"
+    causes = [f"{CAUSES[cause]} ({count})" for cause, count in record.backed_off.items() if count]
+    return f"{reached}; backed off for {', '.join(causes)}" if causes else f"{reached}; never backed off"
 
 
 def _duration(summary: Summary) -> str:

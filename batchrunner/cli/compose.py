@@ -36,7 +36,7 @@ from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import is_jsonl, open_source
-from batchrunner.submit import HttpSubmitter, Throttle, make_transport, new_event_loop
+from batchrunner.submit import AdaptiveLimit, HttpSubmitter, Slots, Throttle, make_transport, new_event_loop
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -118,7 +118,7 @@ def retry_policy(job: Job) -> RetryPolicy:
 
 def run_limits(job: Job) -> RunLimits:
     """How far the loop may go."""
-    return RunLimits(job.limits.concurrency, job.limits.max_errors, milliseconds(job.target.dedupe_window))
+    return RunLimits(job.limits.most_in_flight, job.limits.max_errors, milliseconds(job.target.dedupe_window))
 
 
 # --- the guard ---------------------------------------------------------------------------------
@@ -161,7 +161,12 @@ def _as_it_was(job: Job, text: str, source: OpenSource) -> Mapper | None:
 # --- the run -----------------------------------------------------------------------------------
 
 
-def window_opener(job: Job, token: str, clock: Clock) -> Callable[[], Window]:
+def adaptive_limit(job: Job) -> AdaptiveLimit | None:
+    """What finds out how many requests may be in flight, where the job wants that to be found out."""
+    return AdaptiveLimit(job.limits.concurrency_max) if job.limits.concurrency == "auto" else None
+
+
+def window_opener(job: Job, token: str, clock: Clock, limit: AdaptiveLimit | None) -> Callable[[], Window]:
     """Make the HTTP side when it is wanted; it is built in its own thread."""
 
     def make_submitter() -> Submitter:
@@ -171,14 +176,16 @@ def window_opener(job: Job, token: str, clock: Clock) -> Callable[[], Window]:
             url=target.url,
             connect_timeout_s=target.connect_timeout.total_seconds(),
             timeout_s=target.timeout.total_seconds(),
-            connections=limits.concurrency,
+            connections=limits.most_in_flight,
             environ=os.environ,
         )
-        throttle = Throttle(limits.rate.per_s if limits.rate else None, clock)
+        slots = None if limit is None else Slots(limit, clock)
+        throttle = Throttle(limits.rate.per_s if limits.rate else None, clock, slots=slots)
         # Jitter is no secret: an ordinary generator will do.
         return HttpSubmitter(Api(target, token), transport, throttle, retry_policy(job), clock, random.random)
 
-    return lambda: Window(make_submitter, job.limits.concurrency, new_event_loop)
+    limit_now = None if limit is None else lambda: limit.limit
+    return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now)
 
 
 def go(
@@ -192,6 +199,7 @@ def go(
     progress: Progress,
     stop: StopRequest,
     clock: Clock,
+    limit: AdaptiveLimit | None,
 ) -> Ended:
     """Join the parts and run them."""
     _leave_the_collector_little_to_do()
@@ -199,7 +207,7 @@ def go(
         run=run,
         ledger=ledger,
         admission=Admission(batches),
-        open_window=window_opener(job, token, clock),
+        open_window=window_opener(job, token, clock, limit),
         results=results,
         progress=progress,
         limits=run_limits(job),

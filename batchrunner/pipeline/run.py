@@ -42,16 +42,22 @@ class RunLimits:
     """How far the loop may go."""
 
     concurrency: int
+    """The most requests in flight; the window may allow fewer at the moment."""
     max_errors: ErrorLimit | None
     window_ms: int
 
     @property
     def room(self) -> int:
-        """Claims in the window at once: those in flight, and a few so that no connection waits for a commit.
+        """The most claims in the window at once."""
+        return room_for(self.concurrency)
 
-        These are all that a crash can leave in doubt, so it must not be more than the commit needs.
-        """
-        return self.concurrency + max(2, self.concurrency // 2)
+
+def room_for(concurrency: int) -> int:
+    """Claims in the window at once: those in flight, and a few so that no connection waits for a commit.
+
+    These are all that a crash can leave in doubt, so it must not be more than the commit needs.
+    """
+    return concurrency + max(2, concurrency // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +139,18 @@ class Run:
         ends = self._window.collect(wait=wait)
         return ends + self._give_up(ends) if self._stop.at_once else ends
 
+    @property
+    def _room(self) -> int:
+        return room_for(self._window.concurrency)
+
     def _could_take(self) -> bool:
-        return not self._stopping() and self._admission.can_go_on and len(self._flying) < self._limits.room
+        return not self._stopping() and self._admission.can_go_on and len(self._flying) < self._room
 
     def _take(self) -> Taken:
         if not self._could_take():
             return Taken()
         try:
-            taken = self._admission.take(self._limits.room - len(self._flying))
+            taken = self._admission.take(max(1, self._room - len(self._flying)))
         except (SourceError, ResultError) as error:
             self._stop_because(error)
             return Taken()

@@ -23,10 +23,20 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 class Window:
     """Up to `concurrency` claims being submitted, a few more waiting their turn."""
 
-    def __init__(self, make_submitter: Callable[[], Submitter], concurrency: int, new_loop: LoopFactory) -> None:
-        """Start the thread; `make_submitter` is called in it."""
+    def __init__(
+        self,
+        make_submitter: Callable[[], Submitter],
+        concurrency: int,
+        new_loop: LoopFactory,
+        limit_now: Callable[[], int] | None = None,
+    ) -> None:
+        """Start the thread; `make_submitter` is called in it.
+
+        `limit_now` tells, from any thread, how much of `concurrency` the submitter makes use of by itself.
+        """
         self._make_submitter = make_submitter
         self._concurrency = concurrency
+        self._limit_now = limit_now or (lambda: concurrency)
         self._new_loop = new_loop
         self._ends: SimpleQueue[list[Settled]] = SimpleQueue()
         self._done: list[Settled] = []
@@ -39,6 +49,11 @@ class Window:
             raise self._failure
 
     # --- the side of file and ledger ---------------------------------------------------------------
+
+    @property
+    def concurrency(self) -> int:
+        """How many claims may be in flight at the moment. Cheap."""
+        return self._limit_now()
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Hand over claims that are durable in the ledger."""

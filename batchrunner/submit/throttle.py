@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from batchrunner.clock import Clock
+from batchrunner.submit.slots import Slots
 
 WINDOW_S = 1.01
 """A promised second. 1% longer than a second: the network may bring requests closer together than they left."""
@@ -41,15 +42,22 @@ class Throttle:
     """Shared by everything that sends. Used from one event loop only."""
 
     def __init__(
-        self, rate_per_s: float | None, clock: Clock, wait: Callable[[float], Awaitable[object]] | None = None
+        self,
+        rate_per_s: float | None,
+        clock: Clock,
+        wait: Callable[[float], Awaitable[object]] | None = None,
+        slots: Slots | None = None,
     ) -> None:
-        """No rate: no pacing. `wait` takes the place of real waiting in tests."""
+        """No rate: no pacing. No slots: as many in flight as come. `wait` takes the place of real waiting in tests."""
+        self.slots = slots
+        """With them, every turn that was granted takes one, and has to give it back."""
         self._pacer = Pacer(rate_per_s) if rate_per_s else None
         self._clock = clock
         self._wait = wait or self._wait_or_drain
         self._resume_s = -math.inf
         self._drained = asyncio.Event()
         self._turn = asyncio.Lock()  # first come, first served
+        self._free = self._pacer is None and slots is None
 
     @property
     def draining(self) -> bool:
@@ -58,10 +66,9 @@ class Throttle:
 
     async def turn(self) -> bool:
         """Wait until a request may leave. False: the run is draining, it may not."""
-        if self._pacer is None:
+        if self._free:
             return await self._resumed()
-        async with self._turn:
-            return await self._paced(self._pacer)
+        return await self._turn_in_slot() if self.slots else await self._turn_at_pace()
 
     async def rest(self, seconds: float) -> None:
         """Wait between two attempts of one claim; shorter when the run drains."""
@@ -71,10 +78,33 @@ class Throttle:
     def pause(self, seconds: float) -> None:
         """Hold everybody for so long from now; a longer pause that is under way stays."""
         self._resume_s = max(self._resume_s, self._clock.elapsed_s() + seconds)
+        if self.slots is not None:
+            self.slots.paused(seconds)
 
     def drain(self) -> None:
         """Let nothing leave any more, and wake everybody who waits."""
         self._drained.set()
+        if self.slots is not None:
+            self.slots.free_all()
+
+    async def _turn_in_slot(self) -> bool:
+        # Pace and pauses come after the slot: a request has to leave as soon as these two let it.
+        if self.slots is None or self.draining:
+            return False
+        await self.slots.take()
+        may_leave = False
+        try:
+            may_leave = await self._turn_at_pace()
+        finally:
+            if not may_leave:
+                self.slots.give_back()
+        return may_leave
+
+    async def _turn_at_pace(self) -> bool:
+        if self._pacer is None:
+            return await self._resumed()
+        async with self._turn:
+            return await self._paced(self._pacer)
 
     async def _resumed(self) -> bool:
         # A loop, because a pause may have been made longer meanwhile.
