@@ -36,7 +36,18 @@ from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import is_jsonl, open_source
-from batchrunner.submit import AdaptiveLimit, HttpSubmitter, Slots, Throttle, make_transport, new_event_loop
+from batchrunner.submit import (
+    AdaptiveLimit,
+    HttpSubmitter,
+    Pacer,
+    ScheduleFile,
+    SharedPacer,
+    Slots,
+    Throttle,
+    make_transport,
+    new_event_loop,
+    schedule_path,
+)
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -166,7 +177,9 @@ def adaptive_limit(job: Job) -> AdaptiveLimit | None:
     return AdaptiveLimit(job.limits.concurrency_max) if job.limits.concurrency == "auto" else None
 
 
-def window_opener(job: Job, token: str, clock: Clock, limit: AdaptiveLimit | None) -> Callable[[], Window]:
+def window_opener(
+    job: Job, token: str, clock: Clock, limit: AdaptiveLimit | None, ledger: Path
+) -> Callable[[], Window]:
     """Make the HTTP side when it is wanted; it is built in its own thread."""
 
     def make_submitter() -> Submitter:
@@ -180,12 +193,23 @@ def window_opener(job: Job, token: str, clock: Clock, limit: AdaptiveLimit | Non
             environ=os.environ,
         )
         slots = None if limit is None else Slots(limit, clock)
-        throttle = Throttle(limits.rate.per_s if limits.rate else None, clock, slots=slots)
+        throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
         # Jitter is no secret: an ordinary generator will do.
         return HttpSubmitter(Api(target, token), transport, throttle, retry_policy(job), clock, random.random)
 
     limit_now = None if limit is None else lambda: limit.limit
     return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now)
+
+
+def _pace(job: Job, token: str, clock: Clock, ledger: Path) -> Pacer | SharedPacer | None:
+    limits = job.limits
+    if limits.rate is None:
+        return None
+    if not limits.rate_shared:
+        return Pacer(limits.rate.per_s)
+    schedule = ScheduleFile(schedule_path(ledger, job.target.origin, token))
+    schedule.check(clock.elapsed_s())
+    return SharedPacer(limits.rate.per_s, schedule)
 
 
 def go(
@@ -207,7 +231,7 @@ def go(
         run=run,
         ledger=ledger,
         admission=Admission(batches),
-        open_window=window_opener(job, token, clock, limit),
+        open_window=window_opener(job, token, clock, limit, ledger.path),
         results=results,
         progress=progress,
         limits=run_limits(job),

@@ -299,6 +299,9 @@ class LimitsTable(_Table):
         default=256, ge=1, le=MOST_IN_FLIGHT, description="With concurrency auto: never more than these."
     )
     rate: RateText | None = Field(default=None, description="At most so many requests a second, minute or hour.")
+    rate_shared: bool = Field(
+        default=False, description="All jobs on this ledger and token that run at the same time share the rate."
+    )
     max_errors: MaxErrors | None = Field(default=None, description="Stop after so many errors, or this share.")
     attempts: int = Field(default=5, ge=1, le=100, description="POSTs per row, throttled ones not counted.")
     backoff: Duration = Field(default=timedelta(milliseconds=500), description="Before the second attempt; doubles.")
@@ -306,6 +309,12 @@ class LimitsTable(_Table):
     throttle_patience: Duration = Field(
         default=timedelta(minutes=15), description="How long a row waits while the API says 429."
     )
+
+    @model_validator(mode="after")
+    def _a_rate_to_share(self) -> Self:
+        if self.rate_shared and self.rate is None:
+            raise PydanticCustomError("rate_shared", "`rate_shared` needs `rate`, the rate that the jobs share")
+        return self
 
     @property
     def most_in_flight(self) -> int:

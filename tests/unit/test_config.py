@@ -100,7 +100,8 @@ def test_a_byte_order_mark_does_no_harm(path: Path) -> None:
             {},
             (
                 "unknown key 'limits.xyz'; known here: "
-                "concurrency, concurrency_max, rate, max_errors, attempts, backoff, backoff_max, throttle_patience"
+                "concurrency, concurrency_max, rate, rate_shared, max_errors, "
+                "attempts, backoff, backoff_max, throttle_patience"
             ),
         ),
         (

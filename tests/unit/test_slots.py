@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from test_throttle import FakeTime, run
 
-from batchrunner.submit import AdaptiveLimit, Slots, Throttle
+from batchrunner.submit import AdaptiveLimit, Pacer, Slots, Throttle
 from batchrunner.submit.adaptive import START, Change, End
 
 CAP = 64
@@ -134,7 +134,7 @@ def test_slots_keep_to_the_rate() -> None:
     async def story() -> None:
         time, left = FakeTime(), list[float]()
         slots = Slots(AdaptiveLimit(CAP), time)
-        throttle = Throttle(10, time, time.wait, slots)
+        throttle = Throttle(Pacer(10), time, time.wait, slots)
 
         async def one() -> None:
             for _ in range(10):
