@@ -229,3 +229,13 @@ class Totals(Value, frozen=True):
             return self
         codes = {**self.codes, f"in_doubt:{code}": self.codes.get(f"in_doubt:{code}", 0) + open_claims}
         return msgspec.structs.replace(self, in_doubt=self.in_doubt + open_claims, codes=codes)
+
+
+class LimitRecord(Value, frozen=True):
+    """What became of an adaptive limit of requests in flight during a run."""
+
+    lowest: int
+    highest: int
+    final: int
+    backed_off: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """How often it was lowered, by cause: latency, throttled, failed."""

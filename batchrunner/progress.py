@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Self
 
 from tqdm import tqdm
@@ -19,8 +20,11 @@ _FORMAT = "{{desc}} {{percentage:3.0f}}%|{{bar}}| {words} [{{elapsed}}<{{remaini
 class Bar:
     """How far a run is: bytes read, rows ended by outcome, rows a second, requests in flight."""
 
-    def __init__(self, total_bytes: int, label: str, *, shown: bool | None = None) -> None:
-        """`shown` None: only when stderr is a terminal."""
+    def __init__(
+        self, total_bytes: int, label: str, *, shown: bool | None = None, limit_now: Callable[[], int] | None = None
+    ) -> None:
+        """`shown` None: only when stderr is a terminal. `limit_now`: of requests in flight, where it changes."""
+        self._limit_now = limit_now
         self._bar = tqdm(
             total=total_bytes,
             desc=label,
@@ -54,16 +58,22 @@ class Bar:
         self._drawn_s = now_s
         bar.n = position
         # Not as tqdm's postfix, which begins with a comma.
-        bar.bar_format = _FORMAT.format(words=_words(totals, flying, bar.format_dict["elapsed"]))
+        bar.bar_format = _FORMAT.format(words=_words(totals, self._in_flight(flying), bar.format_dict["elapsed"]))
         bar.refresh()
 
+    def _in_flight(self, claimed: int) -> str:
+        if self._limit_now is None:
+            return f"{claimed} in flight"
+        limit = self._limit_now()  # what is claimed beyond it waits for its turn
+        return f"{min(claimed, limit)} of {limit} in flight"
 
-def _words(totals: Totals, flying: int, elapsed_s: float) -> str:
+
+def _words(totals: Totals, in_flight: str, elapsed_s: float) -> str:
     errors = totals.rejected + totals.failed + totals.unusable
     parts = [f"{totals.accepted} accepted"]
     parts += [f"{n} {word}" for n, word in ((errors, "errors"), (totals.in_doubt, "in doubt")) if n]
     if totals.skipped_in_all:
         parts.append(f"{totals.skipped_in_all} skipped")
-    parts.append(f"{flying} in flight")
+    parts.append(in_flight)
     parts.append(f"{totals.ended / max(elapsed_s, 0.001):.0f} rows/s")
     return ", ".join(parts)

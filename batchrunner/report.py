@@ -8,7 +8,7 @@ from typing import Any
 
 from batchrunner.clock import as_text
 from batchrunner.ledger import EntryRecord, RunRecord, as_dict
-from batchrunner.model import SkipReason, State, Totals
+from batchrunner.model import LimitRecord, SkipReason, State, Totals
 from batchrunner.pipeline import Rehearsal
 from batchrunner.stopwatch import Limit, Profile
 
@@ -16,6 +16,9 @@ OUTCOMES = ("accepted", "rejected", "failed", "in_doubt", "unusable", "skipped")
 
 WIDTH = 74
 """Of what stands behind a count, so that a line stays below 100 columns."""
+
+CAUSES = {"latency": "rising latency", "throttled": "429", "failed": "failures"}
+"""Why an adaptive limit was lowered."""
 
 REASONS = {
     SkipReason.ACCEPTED: "accepted before",
@@ -42,6 +45,8 @@ class Summary:
     error: str | None = None
     next_commands: tuple[str, ...] = ()
     profile: Profile | None = None
+    concurrency: LimitRecord | None = None
+    """Where the limit was found out in the run."""
 
 
 def summary_values(summary: Summary) -> dict[str, Any]:
@@ -69,7 +74,17 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         "exit_code": summary.exit_code,
         "error": summary.error,
         "next": list(summary.next_commands),
+        **({"concurrency": _limit_values(summary.concurrency)} if summary.concurrency else {}),
         **({"profile": profile_values(summary.profile)} if summary.profile else {}),
+    }
+
+
+def _limit_values(record: LimitRecord) -> dict[str, Any]:
+    return {
+        "lowest": record.lowest,
+        "highest": record.highest,
+        "final": record.final,
+        "backed_off": {cause: record.backed_off.get(cause, 0) for cause in CAUSES},
     }
 
 
@@ -79,11 +94,19 @@ def summary_text(summary: Summary) -> str:
     lines = [f"run {summary.run} of {summary.job}: {totals.read} rows in {_duration(summary)}", *outcome_lines(totals)]
     if summary.error:
         lines.append(f"  {summary.error}")
+    if summary.concurrency:
+        lines.append(f"  concurrency   {_limit_words(summary.concurrency)}")
     lines.append(f"  result files  {summary.run_dir}")
     lines += [f"  next          {command}" for command in summary.next_commands]
     if summary.profile:
         lines += profile_lines(summary.profile)
     return "\n".join(lines)
+
+
+def _limit_words(record: LimitRecord) -> str:
+    reached = f"from {record.lowest} to {record.highest}, at the end {record.final}"
+    causes = [f"{CAUSES[cause]} ({count})" for cause, count in record.backed_off.items() if count]
+    return f"{reached}; backed off for {', '.join(causes)}" if causes else f"{reached}; never backed off"
 
 
 def _duration(summary: Summary) -> str:

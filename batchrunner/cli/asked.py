@@ -13,7 +13,18 @@ from typing import Any
 import click
 
 from batchrunner.cli.options import default_ledger, ledger_option, output_option, parsed
-from batchrunner.config import ErrorLimit, Job, Rate, load_job, parse_max_errors, parse_rate, read_token, with_overrides
+from batchrunner.config import (
+    Concurrency,
+    ErrorLimit,
+    Job,
+    Rate,
+    load_job,
+    parse_concurrency,
+    parse_max_errors,
+    parse_rate,
+    read_token,
+    with_overrides,
+)
 from batchrunner.errors import UsageError
 
 
@@ -51,13 +62,19 @@ def this_command() -> str:
     return shlex.join(["batchrunner", *sys.argv[1:]])
 
 
+def _concurrency(text: str) -> Concurrency:
+    return parse_concurrency(int(text) if text.isdecimal() else text)
+
+
 def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What `run` and `retry` share."""
     options = (
         ledger_option,
         click.option("--url", help="Send to this platform instead of the job's."),
         click.option("--sandbox", is_flag=True, help="Send to a stand-in server, started for this run."),
-        click.option("--concurrency", type=click.IntRange(1, 4096), help="Requests in flight at once."),
+        click.option(
+            "--concurrency", callback=parsed(_concurrency), metavar="N|auto", help="Requests in flight at once."
+        ),
         click.option("--rate", callback=parsed(parse_rate), metavar="R", help="At most, as 50/s or 3000/min."),
         click.option(
             "--max-errors", callback=parsed(parse_max_errors), metavar="N|N%", help="Stop after so many errors."
@@ -100,7 +117,7 @@ def _carried(options: Mapping[str, Any]) -> tuple[str, ...]:
 @contextmanager
 def target(job_file: Path, options: Mapping[str, Any]) -> Iterator[tuple[Job, str]]:
     """The job as the command line changes it, and the token that goes with its target."""
-    limits: dict[str, Rate | ErrorLimit | int] = {
+    limits: dict[str, Rate | ErrorLimit | Concurrency] = {
         name: options[name] for name in ("concurrency", "rate", "max_errors") if options[name] is not None
     }
     job = with_overrides(load_job(job_file), {"limits": limits})

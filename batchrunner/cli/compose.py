@@ -37,7 +37,18 @@ from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import is_jsonl, open_source
 from batchrunner.stopwatch import Stopwatch
-from batchrunner.submit import HttpSubmitter, Throttle, make_transport, new_event_loop
+from batchrunner.submit import (
+    AdaptiveLimit,
+    HttpSubmitter,
+    Pacer,
+    ScheduleFile,
+    SharedPacer,
+    Slots,
+    Throttle,
+    make_transport,
+    new_event_loop,
+    schedule_path,
+)
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -119,7 +130,7 @@ def retry_policy(job: Job) -> RetryPolicy:
 
 def run_limits(job: Job) -> RunLimits:
     """How far the loop may go."""
-    return RunLimits(job.limits.concurrency, job.limits.max_errors, milliseconds(job.target.dedupe_window))
+    return RunLimits(job.limits.most_in_flight, job.limits.max_errors, milliseconds(job.target.dedupe_window))
 
 
 # --- the guard ---------------------------------------------------------------------------------
@@ -162,7 +173,14 @@ def _as_it_was(job: Job, text: str, source: OpenSource) -> Mapper | None:
 # --- the run -----------------------------------------------------------------------------------
 
 
-def window_opener(job: Job, token: str, clock: Clock, watch: Stopwatch) -> Callable[[], Window]:
+def adaptive_limit(job: Job) -> AdaptiveLimit | None:
+    """What finds out how many requests may be in flight, where the job wants that to be found out."""
+    return AdaptiveLimit(job.limits.concurrency_max) if job.limits.concurrency == "auto" else None
+
+
+def window_opener(
+    job: Job, token: str, clock: Clock, limit: AdaptiveLimit | None, ledger: Path, watch: Stopwatch
+) -> Callable[[], Window]:
     """Make the HTTP side when it is wanted; it is built in its own thread."""
 
     def make_submitter() -> Submitter:
@@ -172,14 +190,27 @@ def window_opener(job: Job, token: str, clock: Clock, watch: Stopwatch) -> Calla
             url=target.url,
             connect_timeout_s=target.connect_timeout.total_seconds(),
             timeout_s=target.timeout.total_seconds(),
-            connections=limits.concurrency,
+            connections=limits.most_in_flight,
             environ=os.environ,
         )
-        throttle = Throttle(limits.rate.per_s if limits.rate else None, clock)
+        slots = None if limit is None else Slots(limit, clock)
+        throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
         # Jitter is no secret: an ordinary generator will do.
         return HttpSubmitter(Api(target, token), transport, throttle, retry_policy(job), clock, random.random)
 
-    return lambda: Window(make_submitter, job.limits.concurrency, new_event_loop, watch)
+    limit_now = None if limit is None else lambda: limit.limit
+    return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now, watch)
+
+
+def _pace(job: Job, token: str, clock: Clock, ledger: Path) -> Pacer | SharedPacer | None:
+    limits = job.limits
+    if limits.rate is None:
+        return None
+    if not limits.rate_shared:
+        return Pacer(limits.rate.per_s)
+    schedule = ScheduleFile(schedule_path(ledger, job.target.origin, token))
+    schedule.check(clock.elapsed_s())
+    return SharedPacer(limits.rate.per_s, schedule)
 
 
 def go(
@@ -193,6 +224,7 @@ def go(
     progress: Progress,
     stop: StopRequest,
     clock: Clock,
+    limit: AdaptiveLimit | None,
     watch: Stopwatch,
 ) -> Ended:
     """Join the parts and run them."""
@@ -203,7 +235,7 @@ def go(
         run=run,
         ledger=ledger,
         admission=Admission(batches),
-        open_window=window_opener(job, token, clock, watch),
+        open_window=window_opener(job, token, clock, limit, ledger.path, watch),
         results=results,
         progress=progress,
         limits=run_limits(job),

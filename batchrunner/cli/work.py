@@ -40,6 +40,7 @@ class Work:
         self._token = token
         self._asked = asked
         self._held = held
+        self._limit = compose.adaptive_limit(job)
         self.ledger = held.enter_context(open_ledger(asked.ledger))
         held.enter_context(self.ledger.locked(job.name))
         for died in self.ledger.bury_dead_runs(job.name, self.clock.now_ms()):
@@ -65,7 +66,9 @@ class Work:
 
     def go(self, batches: Iterator[Batch]) -> Ended:
         """The straight way."""
-        with Bar(_size(self._sources), self.job.name, shown=self._asked.bar) as bar:
+        limit = self._limit
+        limit_now = None if limit is None else lambda: limit.limit
+        with Bar(_size(self._sources), self.job.name, shown=self._asked.bar, limit_now=limit_now) as bar:
             return compose.go(
                 self.job,
                 self._token,
@@ -76,6 +79,7 @@ class Work:
                 progress=bar,
                 stop=self.stop,
                 clock=self.clock,
+                limit=limit,
                 watch=self.watch,
             )
 
@@ -94,6 +98,7 @@ class Work:
             error=str(ended.error) if ended.error else None,
             next_commands=self._next_commands(ended),
             profile=self.watch.profile(ended.totals.read),
+            concurrency=None if self._limit is None else self._limit.record,
         )
         try:
             self._close(ended, code)

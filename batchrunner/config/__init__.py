@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Cell, Job, Node, SourceTable
 from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
-from batchrunner.config.units import ErrorLimit, Rate, parse_duration, parse_max_errors, parse_rate
+from batchrunner.config.units import (
+    Concurrency,
+    ErrorLimit,
+    Rate,
+    parse_concurrency,
+    parse_duration,
+    parse_max_errors,
+    parse_rate,
+)
 
 __all__ = [
     "ANY_OF",
     "SEARCH_FIELDS",
     "Cell",
+    "Concurrency",
     "ErrorLimit",
     "Job",
     "Node",
@@ -17,6 +26,7 @@ __all__ = [
     "SourceTable",
     "job_schema",
     "load_job",
+    "parse_concurrency",
     "parse_duration",
     "parse_max_errors",
     "parse_rate",

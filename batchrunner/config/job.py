@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from batchrunner.config.units import ErrorLimit, Rate, parse_duration, parse_max_errors, parse_rate
+from batchrunner.config.units import (
+    MOST_IN_FLIGHT,
+    Concurrency,
+    ErrorLimit,
+    Rate,
+    parse_concurrency,
+    parse_duration,
+    parse_max_errors,
+    parse_rate,
+)
 
 
 def _sentence(parse: Any, *ready: type) -> BeforeValidator:  # noqa: ANN401  any parser of one text
@@ -36,6 +45,11 @@ RateText = Annotated[
     Rate,
     _sentence(parse_rate, Rate),
     WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*/\s*(s|sec|min|m|h)\s*$", "examples": ["50/s"]}),
+]
+InFlight = Annotated[
+    Concurrency,
+    _sentence(parse_concurrency),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_IN_FLIGHT}, {"const": "auto"}]}),
 ]
 MaxErrors = Annotated[
     ErrorLimit,
@@ -277,8 +291,17 @@ class RulesTable(_Table):
 class LimitsTable(_Table):
     """How hard to push, and when to give up."""
 
-    concurrency: int = Field(default=16, ge=1, le=4096, description="Requests in flight at once.")
+    concurrency: InFlight = Field(
+        default=16,
+        description="Requests in flight at once. auto: as many as make the run faster, found out as it goes.",
+    )
+    concurrency_max: int = Field(
+        default=256, ge=1, le=MOST_IN_FLIGHT, description="With concurrency auto: never more than these."
+    )
     rate: RateText | None = Field(default=None, description="At most so many requests a second, minute or hour.")
+    rate_shared: bool = Field(
+        default=False, description="All jobs on this ledger and token that run at the same time share the rate."
+    )
     max_errors: MaxErrors | None = Field(default=None, description="Stop after so many errors, or this share.")
     attempts: int = Field(default=5, ge=1, le=100, description="POSTs per row, throttled ones not counted.")
     backoff: Duration = Field(default=timedelta(milliseconds=500), description="Before the second attempt; doubles.")
@@ -286,6 +309,17 @@ class LimitsTable(_Table):
     throttle_patience: Duration = Field(
         default=timedelta(minutes=15), description="How long a row waits while the API says 429."
     )
+
+    @model_validator(mode="after")
+    def _a_rate_to_share(self) -> Self:
+        if self.rate_shared and self.rate is None:
+            raise PydanticCustomError("rate_shared", "`rate_shared` needs `rate`, the rate that the jobs share")
+        return self
+
+    @property
+    def most_in_flight(self) -> int:
+        """Requests in flight, whatever is found out."""
+        return self.concurrency_max if self.concurrency == "auto" else self.concurrency
 
 
 class Job(_Table):

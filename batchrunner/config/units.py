@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)\s*")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -13,6 +14,11 @@ _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|min|m|h)\s*")
 _PER_S = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _MAX_ERRORS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 
+
+MOST_IN_FLIGHT = 4096
+"""More connections than that are a slip."""
+
+Concurrency = int | Literal["auto"]
 
 LONGEST_S = 100 * 366 * 86400.0
 """A hundred years: what is longer is a slip, and would not fit a calendar."""
@@ -67,3 +73,14 @@ def parse_max_errors(value: str | int) -> ErrorLimit:
     if match and not match[2] and match[1].isdigit():
         return ErrorLimit(count=int(match[1]))
     raise ValueError(f"{value!r} is not an error limit; write a number of rows or a share, as in '100' or '5%'")
+
+
+def parse_concurrency(value: str | object) -> Concurrency:
+    """`32` or `auto`. Raises ValueError with a sentence."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_IN_FLIGHT:
+        return value
+    raise ValueError(
+        f"{value!r} is no number of requests in flight; write a whole number from 1 to {MOST_IN_FLIGHT}, or 'auto'"
+    )

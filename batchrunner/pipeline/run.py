@@ -47,17 +47,23 @@ class RunLimits:
     """How far the loop may go."""
 
     concurrency: int
+    """The most requests in flight; the window may allow fewer at the moment."""
     max_errors: ErrorLimit | None
     window_ms: int
 
     @property
     def room(self) -> int:
-        """Claims in the window at once: those in flight, and a few so that no connection waits for a commit.
+        """The most claims in the window at once."""
+        return room_for(self.concurrency)
 
-        These are all that a crash can leave in doubt, so it must not be more than the commits need: while one set of
-        requests is in flight, the answers of the one before are being settled and the next is being claimed.
-        """
-        return self.concurrency + max(2, min(self.concurrency, MOST_AHEAD))
+
+def room_for(concurrency: int) -> int:
+    """Claims in the window at once: those in flight, and a few so that no connection waits for a commit.
+
+    These are all that a crash can leave in doubt, so it must not be more than the commits need: while one set of
+    requests is in flight, the answers of the one before are being settled and the next is being claimed.
+    """
+    return concurrency + max(2, min(concurrency, MOST_AHEAD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +152,13 @@ class Run:
         return not self._stopping() and self._admission.can_go_on and self._room(landing) > 0
 
     def _room(self, landing: int) -> int:
-        return self._limits.room - len(self._flying) + landing
+        return room_for(self._window.concurrency) - len(self._flying) + landing
 
     def _take(self, landing: int) -> Taken:
         if self._given_up or not self._could_take(landing):
             return Taken()
         try:
-            taken = self._admission.take(self._room(landing))
+            taken = self._admission.take(max(1, self._room(landing)))
         except (SourceError, ResultError) as error:
             self._stop_because(error)
             return Taken()

@@ -33,16 +33,20 @@ class Window:
         make_submitter: Callable[[], Submitter],
         concurrency: int,
         new_loop: LoopFactory,
+        limit_now: Callable[[], int] | None = None,
         watch: Stopwatch = UNWATCHED,
     ) -> None:
-        """Start the thread; `make_submitter` is called in it."""
+        """Start the thread; `make_submitter` is called in it.
+
+        `limit_now` tells, from any thread, how much of `concurrency` the submitter makes use of by itself.
+        """
         self._make_submitter = make_submitter
         self._concurrency = concurrency
+        self._limit_now = limit_now or (lambda: concurrency)
         self._new_loop = new_loop
         self._watch = watch
         self._ends: SimpleQueue[list[Settled]] = SimpleQueue()
         self._done: list[Settled] = []
-        self._enough = max(1, concurrency // 2)
         self._handing = False
         self._soon: asyncio.TimerHandle | None = None
         self._started = threading.Event()
@@ -54,6 +58,11 @@ class Window:
             raise self._failure
 
     # --- the side of file and ledger ---------------------------------------------------------------
+
+    @property
+    def concurrency(self) -> int:
+        """How many claims may be in flight at the moment. Cheap."""
+        return self._limit_now()
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Hand over claims that are durable in the ledger."""
@@ -141,7 +150,7 @@ class Window:
 
     def _ended(self, settled: Settled) -> None:
         self._done.append(settled)
-        if len(self._done) >= self._enough:
+        if 2 * len(self._done) >= self._limit_now():
             self._hand_back()
         elif self._soon is None:
             self._soon = self._loop.call_later(LATEST_S, self._hand_back)

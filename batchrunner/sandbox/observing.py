@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Incoming:
     path: str
     headers: Mapping[str, str]
     raw: bytes
+    arrived_s: float = field(default_factory=time.monotonic)
+    """On a clock that never goes backwards, the same for all processes of a machine."""
 
 
 class RequestLog:
@@ -34,8 +37,7 @@ class RequestLog:
     def note(self, incoming: Incoming) -> None:
         """Keep a request, pushing out the oldest."""
         if len(incoming.raw) > _KEPT_BODY_BYTES:
-            clipped = incoming.raw[:_KEPT_BODY_BYTES]
-            incoming = Incoming(incoming.method, incoming.path, incoming.headers, clipped)
+            incoming = replace(incoming, raw=incoming.raw[:_KEPT_BODY_BYTES])
         self._kept.append(incoming)
 
     def last(self, limit: int) -> list[dict[str, object]]:
@@ -115,6 +117,7 @@ class Stats:
 
 def _as_json(incoming: Incoming) -> dict[str, object]:
     return {
+        "arrived_s": incoming.arrived_s,
         "method": incoming.method,
         "path": incoming.path,
         "headers": dict(_masked_headers(incoming.headers)),

@@ -44,7 +44,7 @@ class Handle:
         return list(self._ask("GET", "profiles", {"limit": limit})["profiles"])
 
     def requests(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The last raw requests, the newest last: `method`, `path`, `headers`, `body`; tokens are masked."""
+        """The last raw requests, the newest last: `arrived_s`, `method`, `path`, `headers`, `body`; tokens masked."""
         return list(self._ask("GET", "requests", {"limit": limit})["requests"])
 
     def stats(self) -> dict[str, Any]:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from batchrunner.submit.adaptive import AdaptiveLimit
 from batchrunner.submit.loop import new_event_loop
+from batchrunner.submit.pace import Pacer
+from batchrunner.submit.shared_rate import ScheduleFile, SharedPacer, schedule_path
+from batchrunner.submit.slots import Slots
 from batchrunner.submit.submitter import HttpSubmitter
 from batchrunner.submit.throttle import Throttle
 from batchrunner.submit.transports import make_transport
 
-__all__ = ["HttpSubmitter", "Throttle", "make_transport", "new_event_loop"]
+__all__ = [
+    "AdaptiveLimit",
+    "HttpSubmitter",
+    "Pacer",
+    "ScheduleFile",
+    "SharedPacer",
+    "Slots",
+    "Throttle",
+    "make_transport",
+    "new_event_loop",
+    "schedule_path",
+]

@@ -14,19 +14,23 @@ from batchrunner.retrying import (
     Moment,
     NeverSent,
     Pause,
+    RefusedUs,
     RetryPolicy,
     Settle,
+    Throttled,
     Verdict,
     decide,
     hold_back,
     settle,
 )
+from batchrunner.submit.adaptive import End
 from batchrunner.submit.deadline import Deadline
 
 if TYPE_CHECKING:
     import httpx
 
     from batchrunner.clock import Clock
+    from batchrunner.submit.slots import Slots
     from batchrunner.submit.throttle import Throttle
 
 
@@ -70,6 +74,7 @@ class HttpSubmitter:
         self._api = api
         self._transport = transport
         self._throttle = throttle
+        self._slots = throttle.slots
         self._policy = policy
         self._clock = clock
         self._random = random
@@ -84,8 +89,10 @@ class HttpSubmitter:
             if not may_leave or history.doubtful:  # nothing else can hold it back
                 held = hold_back(history, self._policy, self._moment(claim))
                 if held is not None:
+                    if may_leave and self._slots is not None:
+                        self._slots.give_back()
                     return self._settled(claim, held, started_s)
-            verdict = await self._attempt(claim)
+            verdict = await (self._attempt(claim) if self._slots is None else self._attempt_in(self._slots, claim))
             if isinstance(verdict, Answered):  # nearly every row, and there is nothing to be weighed
                 return self._settled(claim, settle(verdict, history), started_s)
             decision = decide(verdict, history, self._policy, self._moment(claim))
@@ -122,6 +129,15 @@ class HttpSubmitter:
         except Exception as error:  # noqa: BLE001  an edge: whatever happens once a byte may have left is a verdict
             return self._api.read_exception(error)
 
+    async def _attempt_in(self, slots: Slots, claim: Claim) -> Verdict:
+        began_s, end = slots.left(), End.FAILED  # also when it is given up
+        try:
+            verdict = await self._attempt(claim)
+            end = _told_by(verdict)
+        finally:
+            slots.landed(began_s, end)
+        return verdict
+
     def _moment(self, claim: Claim) -> Moment:
         return Moment(self._clock.now_ms(), claim.requested_at_ms, self._random(), self._throttle.draining)
 
@@ -135,3 +151,16 @@ class HttpSubmitter:
             elapsed_ms=round((self._clock.elapsed_s() - started_s) * 1000),
             refusal=end.refusal,
         )
+
+
+def _told_by(verdict: Verdict) -> End:
+    """What an adaptive limit learns from an attempt."""
+    match verdict:
+        case Throttled():
+            return End.THROTTLED
+        case Doubtful(replayed=False) | NeverSent():
+            return End.FAILED
+        case Answered() | RefusedUs() | Doubtful():
+            return End.WELL
+        case _:
+            assert_never(verdict)

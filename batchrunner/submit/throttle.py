@@ -5,51 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from batchrunner.clock import Clock
-
-WINDOW_S = 1.01
-"""A promised second. 1% longer than a second: the network may bring requests closer together than they left."""
-
-CATCH_UP_S = 0.05
-"""How much of a delay of our own (a busy loop, a late timer) is made good again, always within the window's limit."""
-
-
-class Pacer:
-    """When may the next request leave? Never more than the rate (rounded up) in any one second. Pure."""
-
-    def __init__(self, rate_per_s: float) -> None:
-        """`rate_per_s` may be a fraction: 0.5 is one request every two seconds."""
-        self._spacing_s = 1.0 / rate_per_s
-        self._left: deque[float] = deque(maxlen=max(1, math.ceil(rate_per_s)))
-        self._slot_s = -math.inf
-
-    def delay_s(self, now_s: float) -> float:
-        """How long from now the next request has to wait; 0 when it may leave."""
-        free_s = self._left[0] + WINDOW_S if len(self._left) == self._left.maxlen else -math.inf
-        return max(0.0, self._slot_s - now_s, free_s - now_s)
-
-    def leave(self, now_s: float) -> None:
-        """Note that a request leaves now."""
-        self._left.append(now_s)
-        self._slot_s = max(self._slot_s, now_s - CATCH_UP_S) + self._spacing_s
+from batchrunner.submit.pace import Pace
+from batchrunner.submit.slots import Slots
 
 
 class Throttle:
     """Shared by everything that sends. Used from one event loop only."""
 
     def __init__(
-        self, rate_per_s: float | None, clock: Clock, wait: Callable[[float], Awaitable[object]] | None = None
+        self,
+        pace: Pace | None,
+        clock: Clock,
+        wait: Callable[[float], Awaitable[object]] | None = None,
+        slots: Slots | None = None,
     ) -> None:
-        """No rate: no pacing. `wait` takes the place of real waiting in tests."""
-        self._pacer = Pacer(rate_per_s) if rate_per_s else None
+        """No pace: no rate. No slots: as many in flight as come. `wait` takes the place of real waiting in tests."""
+        self.slots = slots
+        """With them, every turn that was granted takes one, and has to give it back."""
+        self._pace = pace
+        self._asking = 0
         self._clock = clock
         self._wait = wait or self._wait_or_drain
         self._resume_s = -math.inf
         self._drained = asyncio.Event()
         self._turn = asyncio.Lock()  # first come, first served
+        self._free = pace is None and slots is None
 
     @property
     def draining(self) -> bool:
@@ -58,10 +41,9 @@ class Throttle:
 
     async def turn(self) -> bool:
         """Wait until a request may leave. False: the run is draining, it may not."""
-        if self._pacer is None:
+        if self._free:
             return await self._resumed()
-        async with self._turn:
-            return await self._paced(self._pacer)
+        return await self._turn_in_slot() if self.slots else await self._turn_at_pace()
 
     async def rest(self, seconds: float) -> None:
         """Wait between two attempts of one claim; shorter when the run drains."""
@@ -71,10 +53,37 @@ class Throttle:
     def pause(self, seconds: float) -> None:
         """Hold everybody for so long from now; a longer pause that is under way stays."""
         self._resume_s = max(self._resume_s, self._clock.elapsed_s() + seconds)
+        if self.slots is not None:
+            self.slots.paused(seconds)
 
     def drain(self) -> None:
         """Let nothing leave any more, and wake everybody who waits."""
         self._drained.set()
+        if self.slots is not None:
+            self.slots.free_all()
+
+    async def _turn_in_slot(self) -> bool:
+        # Pace and pauses come after the slot: a request has to leave as soon as these two let it.
+        if self.slots is None or self.draining:
+            return False
+        await self.slots.take()
+        may_leave = False
+        try:
+            may_leave = await self._turn_at_pace()
+        finally:
+            if not may_leave:
+                self.slots.give_back()
+        return may_leave
+
+    async def _turn_at_pace(self) -> bool:
+        if self._pace is None:
+            return await self._resumed()
+        self._asking += 1
+        try:
+            async with self._turn:
+                return await self._paced(self._pace)
+        finally:
+            self._asking -= 1
 
     async def _resumed(self) -> bool:
         # A loop, because a pause may have been made longer meanwhile.
@@ -82,11 +91,11 @@ class Throttle:
             await self._wait(left_s)
         return not self.draining
 
-    async def _paced(self, pacer: Pacer) -> bool:
+    async def _paced(self, pace: Pace) -> bool:
         while await self._resumed():
             now_s = self._clock.elapsed_s()
-            if (delay_s := pacer.delay_s(now_s)) <= 0:
-                pacer.leave(now_s)
+            if (delay_s := pace.delay_s(now_s, self._asking)) <= 0:
+                pace.leave(now_s)
                 return True
             await self._wait(delay_s)
         return False

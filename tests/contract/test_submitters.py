@@ -19,7 +19,7 @@ from batchrunner.clock import SystemClock
 from batchrunner.model import Accepted, Claim, Failed, InDoubt, Key, Rejected, Request, RequestId, Row
 from batchrunner.ports import Submitter
 from batchrunner.retrying import RetryPolicy, Verdict
-from batchrunner.submit import HttpSubmitter, Throttle, make_transport, new_event_loop
+from batchrunner.submit import HttpSubmitter, Pacer, Throttle, make_transport, new_event_loop
 
 Engine = Literal["fast", "httpx"]
 engines = pytest.mark.parametrize("engine", ["fast", "httpx"])
@@ -401,7 +401,7 @@ def test_a_rate_is_kept() -> None:
             left.append(clock.elapsed_s())
             return httpx.Response(200, json={"error": 0})
 
-        throttle = Throttle(40, clock)
+        throttle = Throttle(Pacer(40), clock)
         api = Api(Target("http://127.0.0.1:1"), "t")
         submitter = HttpSubmitter(api, httpx.MockTransport(handle), throttle, POLICY, clock, lambda: 0.0)
         await asyncio.gather(*(submitter.submit(a_claim()) for _ in range(12)))

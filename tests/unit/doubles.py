@@ -161,6 +161,7 @@ class Bench:
         seen_as: Ledger | None = None,
         rows_a_question: int = 4,
         make_submitter: Callable[[], Submitter] | None = None,
+        limit_now: Callable[[], int] | None = None,
     ) -> None:
         """`seen_as` is the ledger that the run gets to see, if not the real one."""
         self.ledger = ledger
@@ -169,6 +170,7 @@ class Bench:
         self.clock = SetClock()
         self.stop = StopRequest()
         self.limits = limits or RunLimits(concurrency=2, max_errors=None, window_ms=DAY_MS)
+        self._limit_now = limit_now
         self._script = script
         self._make = make_submitter or self._make_scripted
         self._seen: Any = seen_as or ledger
@@ -187,7 +189,7 @@ class Bench:
             run=self.run,
             ledger=self._seen,
             admission=Admission(feed(self._inputs, gate, rows_a_question=self._rows_a_question)),
-            open_window=lambda: Window(self._make, self.limits.concurrency, asyncio.new_event_loop),
+            open_window=lambda: Window(self._make, self.limits.concurrency, asyncio.new_event_loop, self._limit_now),
             results=self.recorder,
             progress=self.recorder,
             limits=self.limits,

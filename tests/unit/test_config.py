@@ -100,7 +100,8 @@ def test_a_byte_order_mark_does_no_harm(path: Path) -> None:
             {},
             (
                 "unknown key 'limits.xyz'; known here: "
-                "concurrency, rate, max_errors, attempts, backoff, backoff_max, throttle_patience"
+                "concurrency, concurrency_max, rate, rate_shared, max_errors, "
+                "attempts, backoff, backoff_max, throttle_patience"
             ),
         ),
         (
@@ -137,6 +138,9 @@ def test_all_mistakes_are_told_at_once(path: Path) -> None:
 # --- values ------------------------------------------------------------------------------------
 
 
+NO_CONCURRENCY = "is no number of requests in flight; write a whole number from 1 to 4096, or 'auto'"
+
+
 @pytest.mark.parametrize(
     ("instead", "sentence"),
     [
@@ -153,9 +157,22 @@ def test_all_mistakes_are_told_at_once(path: Path) -> None:
             r"'target.url' is 'a.example.com'; it must look like ^https?://[^\s/?#]+(/[^\s?#]*)?$",
         ),
         ({"name": 'name = "../x"'}, "'name' is '../x'; it must look like ^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"),
-        ({"limits": "[limits]\nconcurrency = 1.5"}, "'limits.concurrency': input should be a valid integer"),
-        ({"limits": "[limits]\nconcurrency = true"}, "'limits.concurrency': input should be a valid integer"),
-        ({"limits": "[limits]\nconcurrency = 0"}, "'limits.concurrency': input should be greater than or equal to 1"),
+        (
+            {"limits": "[limits]\nconcurrency = 1.5"},
+            f"'limits.concurrency': 1.5 {NO_CONCURRENCY}",
+        ),
+        (
+            {"limits": "[limits]\nconcurrency = true"},
+            f"'limits.concurrency': true {NO_CONCURRENCY}",
+        ),
+        (
+            {"limits": "[limits]\nconcurrency = 0"},
+            f"'limits.concurrency': 0 {NO_CONCURRENCY}",
+        ),
+        (
+            {"limits": '[limits]\nconcurrency = "fast"'},
+            f"'limits.concurrency': 'fast' {NO_CONCURRENCY}",
+        ),
         ({"rules": '[rules]\nin_doubt = "ask"'}, "'rules.in_doubt' is 'ask'; it must be 'resend' or 'hold'"),
         (
             {"source": '[source]\npath = "x"\ndelimiter = ";;"'},

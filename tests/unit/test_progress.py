@@ -38,6 +38,17 @@ def test_the_bar_tells_bytes_outcomes_and_what_flies(screen: Screen) -> None:
     assert "errors" not in second
 
 
+def test_a_limit_that_changes_is_told_with_what_flies(screen: Screen) -> None:
+    """What is claimed beyond it waits for its turn, and does not fly."""
+    limit = 32
+    with Bar(200, "crm", shown=True, limit_now=lambda: limit) as bar:
+        bar.update(50, TOTALS, 24)
+        assert ", 24 of 32 in flight, " in screen().split("\r")[-1]
+        limit = 16
+        bar.update(50, TOTALS, 24)
+        assert ", 16 of 16 in flight, " in screen().split("\r")[-1]
+
+
 def test_the_bar_moves_while_the_position_stands(screen: Screen) -> None:
     """The file is read, and answers are slow to come."""
     with Bar(200, "crm", shown=True) as bar:

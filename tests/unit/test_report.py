@@ -10,7 +10,7 @@ import pytest
 from ledgers import NOW_MS, a_source
 
 from batchrunner.ledger import EntryRecord, RunRecord
-from batchrunner.model import RunId, SkipReason, State, Totals
+from batchrunner.model import LimitRecord, RunId, SkipReason, State, Totals
 from batchrunner.pipeline import Rehearsal
 from batchrunner.report import (
     Summary,
@@ -116,6 +116,23 @@ def test_the_summary_for_people_tells_what_happened_and_what_to_do() -> None:
         "  next          batchrunner retry job.toml",
         "  next          batchrunner resolve job.toml",
     ]
+
+
+def test_a_limit_that_was_found_out_is_told() -> None:
+    """How far it went, and why it went back; a fixed one is known to who wrote it."""
+    record = LimitRecord(4, 96, 48, {"latency": 2, "throttled": 1})
+    auto = replace(SUMMARY, concurrency=record)
+
+    assert summary_values(auto)["concurrency"] == {
+        "lowest": 4,
+        "highest": 96,
+        "final": 48,
+        "backed_off": {"latency": 2, "throttled": 1, "failed": 0},
+    }
+    line = "  concurrency   from 4 to 96, at the end 48; backed off for rising latency (2), 429 (1)"
+    assert line in summary_text(auto).splitlines()
+    assert "never backed off" in summary_text(replace(SUMMARY, concurrency=LimitRecord(4, 8, 8)))
+    assert "concurrency" not in summary_text(SUMMARY)
 
 
 def test_a_run_that_took_no_time_has_no_rate() -> None:

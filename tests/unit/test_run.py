@@ -247,6 +247,16 @@ def test_no_more_is_claimed_than_fits_the_window(ledger: SqlLedger, run: RunId, 
     assert concurrency < limits.room <= max(concurrency + 2, concurrency * 2)
 
 
+def test_a_limit_that_is_found_out_bounds_what_is_claimed(ledger: SqlLedger, run: RunId) -> None:
+    """As many as may fly now, and a few: not as many as ever might."""
+    bench = Bench(ledger, run, few(30), limits=RunLimits(50, None, DAY_MS), limit_now=lambda: 4)
+    seen: list[int] = []
+    bench.recorder.on_update = seen.append
+
+    assert bench.go().totals.accepted == 30
+    assert max(seen) <= 6
+
+
 def test_outcomes_are_reported_only_once_they_are_durable(ledger: SqlLedger, run: RunId) -> None:
     """A result file never tells more than the ledger."""
 

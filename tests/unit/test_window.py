@@ -83,6 +83,18 @@ def test_as_many_fly_at_once_as_there_is_concurrency_and_no_more() -> None:
         assert submitter.most_flying == 3
 
 
+def test_the_window_tells_how_many_may_fly_now() -> None:
+    """All of them, or what the submitter has found out."""
+    now = [3]
+    with a_window(concurrency=7) as (window, _):
+        assert window.concurrency == 7
+    window = Window(ScriptedSubmitter, 7, asyncio.new_event_loop, lambda: now[0])
+    assert window.concurrency == 3
+    now[0] = 5
+    assert window.concurrency == 5
+    window.close()
+
+
 @pytest.mark.parametrize(
     ("error", "name"), [(RuntimeError, "RuntimeError"), (asyncio.CancelledError, "CancelledError")]
 )
