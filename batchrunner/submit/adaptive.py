@@ -58,6 +58,9 @@ JUMPED = 3.0
 """Latency has risen when it is so many times that of the measurement before, and again in the next one. When it has
 jumped, the first few answers are enough: waiting for a full measurement would take as many times longer, too."""
 
+NOISE_S = 0.005
+"""A rise of less than this says nothing of the server: so long a thread of ours may wait for its turn."""
+
 DEEPEST = 0.25
 """Rising latency alone takes at most three quarters away at once: it may be a hiccup."""
 
@@ -198,7 +201,9 @@ class AdaptiveLimit:
     def _jumped(self, trial: _Trial) -> bool:
         found = self._found
         return (
-            found is not None and len(trial.latencies) == LEAST_SAMPLES and trial.latency_s > JUMPED * found.latency_s
+            found is not None
+            and len(trial.latencies) == LEAST_SAMPLES
+            and _risen(trial.latency_s, found.latency_s, JUMPED)
         )
 
     # --- back-offs that need no measurement ---------------------------------------------------------
@@ -248,8 +253,8 @@ class AdaptiveLimit:
     def _measured(self, now_s: float, found: _Trial) -> Change | None:
         """Once more at the limit that is kept."""
         before_s = self._found.latency_s if self._found else math.inf
-        if found.latency_s > RISEN * before_s:
-            if self._risen or found.latency_s > JUMPED * before_s:
+        if _risen(found.latency_s, before_s, RISEN):
+            if self._risen or _risen(found.latency_s, before_s, JUMPED):
                 return self._follow(now_s, found, before_s / found.latency_s)
             self._risen = True
             return self._set(now_s, self._kept)
@@ -292,3 +297,8 @@ class AdaptiveLimit:
             self._backed_off[cause.value] += 1
         self._lowest, self._highest = min(self._lowest, limit), max(self._highest, limit)
         return Change(before, limit, cause)
+
+
+def _risen(latency_s: float, before_s: float, times: float) -> bool:
+    """Whether a latency is so many times the one before, and by more than what our own machine may cause."""
+    return latency_s > times * before_s and latency_s - before_s > NOISE_S
