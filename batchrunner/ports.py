@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # pandas takes longer to import than `status` takes to answer
     from batchrunner.chunks import Chunk
 
 
+RESULT_COLUMNS = ("_row", "_line", "_source", "_outcome", "_profile_id", "_error_code", "_error_text")
+"""In front of the source's own columns in every result file: by them it is known when it comes back as a source."""
+
+
 class Reader(Protocol):
     """An open source. Reading it twice gives the same rows with the same numbers."""
 
@@ -46,6 +50,15 @@ class Reader(Protocol):
     @property
     def has_bom(self) -> bool:
         """Whether the file begins with a byte-order mark."""
+        ...
+
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """The header of a CSV file as it is written, where `columns` are its distinct names; None for JSONL."""
+        ...
+
+    def place(self, line: int) -> str:
+        """Where a line that has been read is, for a person: its number, behind the name of its member of a zip."""
         ...
 
     def chunks(self) -> Iterator[Chunk]:

@@ -11,7 +11,7 @@ import codecs
 import csv
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ import msgspec
 
 from batchrunner.errors import ResultError, UsageError
 from batchrunner.model import Accepted, Failed, InDoubt, Rejected, Row, Settled, Unusable, Value
+from batchrunner.ports import RESULT_COLUMNS
 
-COLUMNS = ("_row", "_line", "_source", "_outcome", "_profile_id", "_error_code", "_error_text")
+COLUMNS = RESULT_COLUMNS
 """Ours. `_row`, `_line` and `_source` (a fingerprint) keep pointing at the export, however often a file is fed back."""
 
 SUCCESS, ERROR, IN_DOUBT = "success", "error", "in_doubt"
@@ -43,6 +44,10 @@ class Shape:
     encoding: str = "utf-8"
     bom: bool = False
     """The source begins with a byte-order mark, so that its encoding is known whatever the job says: so do ours."""
+    header: tuple[str, ...] | None = None
+    """Of a CSV file, as it is written there, when the columns go by other names: a name may be missing or repeated."""
+    place: Callable[[int], str] = str
+    """Where a line is, for a person: its number, or the member of a zip and the number there."""
 
     @property
     def suffix(self) -> str:
@@ -103,7 +108,7 @@ class ResultFiles:
             self._flush()
 
     def _write(self, source_no: int, kind: str, row: Row, ending: _Ending) -> None:
-        self._of_source[source_no][kind].write(self._shape_of[source_no].fingerprint, row, ending)
+        self._of_source[source_no][kind].write(self._shape_of[source_no], row, ending)
 
     def _flush(self) -> None:
         for file in self._open:
@@ -122,7 +127,7 @@ class ResultFiles:
 class _Writer:
     """Writes one kind of end for sources of one shape."""
 
-    def write(self, fingerprint: str, row: Row, ending: _Ending) -> None:
+    def write(self, shape: Shape, row: Row, ending: _Ending) -> None:
         """One row."""
         raise NotImplementedError
 
@@ -130,6 +135,7 @@ class _Writer:
 class _CsvWriter(_Writer):
     def __init__(self, file: TextIO, shape: Shape) -> None:
         columns = shape.columns or ()
+        header = shape.header or columns
         # With this line end the writer also quotes a cell that holds a lone CR, which would be read back as one.
         self._writer = csv.writer(file, delimiter=shape.delimiter, quotechar=shape.quote, lineterminator="\r\n")
         self._kept = [place for place, name in enumerate(columns) if name not in COLUMNS]
@@ -137,13 +143,13 @@ class _CsvWriter(_Writer):
         self._all = len(self._kept) == len(columns)
         self._width = len(columns)
         self._ours_in_front = tuple(columns[: len(COLUMNS)]) == COLUMNS
-        self._writer.writerow([*COLUMNS, *(columns[place] for place in self._kept)])
+        self._writer.writerow([*COLUMNS, *(header[place] for place in self._kept)])
 
-    def write(self, fingerprint: str, row: Row, ending: _Ending) -> None:
+    def write(self, shape: Shape, row: Row, ending: _Ending) -> None:
         cells = () if isinstance(row.record, str) else row.record
         # A line that could not be split into cells is kept whole, as one cell.
         theirs = (row.record,) if isinstance(row.record, str) else self._theirs(row.record)
-        number, line, source = self._from(fingerprint, row, cells)
+        number, line, source = self._from(shape, row, cells)
         said = ending.outcome, ending.profile_id, ending.code, ending.text
         self._writer.writerow((number, line, source, *said, *theirs))
 
@@ -153,13 +159,13 @@ class _CsvWriter(_Writer):
         beyond = cells[self._width :]
         return [*(cells[place] for place in self._kept if place < len(cells)), *beyond]
 
-    def _from(self, fingerprint: str, row: Row, cells: Sequence[str]) -> tuple[int | str, int | str, str]:
+    def _from(self, shape: Shape, row: Row, cells: Sequence[str]) -> tuple[int | str, int | str, str]:
         # With cells missing or too many, only those in front are sure to stand under their names: ours do.
         if self._origin and (len(cells) == self._width or (self._ours_in_front and len(cells) >= len(COLUMNS))):
             number, line, source = (cells[place] for place in self._origin)
             if number.isdigit() and _FINGERPRINT.fullmatch(source):
                 return number, line, source
-        return row.number, row.line, fingerprint
+        return row.number, shape.place(row.line), shape.fingerprint
 
 
 def _origin_places(columns: Sequence[str]) -> tuple[int, int, int] | None:
@@ -172,10 +178,10 @@ class _JsonlWriter(_Writer):
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def write(self, fingerprint: str, row: Row, ending: _Ending) -> None:
+    def write(self, shape: Shape, row: Row, ending: _Ending) -> None:
         text = row.record if isinstance(row.record, str) else ""
         members = _members(text)
-        number, line, source = self._from(fingerprint, row, members)
+        number, line, source = self._from(shape, row, members)
         said = (number, line, source, ending.outcome, ending.profile_id, ending.code, ending.text)
         ours: dict[str, Any] = dict(zip(COLUMNS, said, strict=True))
         theirs = (
@@ -183,11 +189,12 @@ class _JsonlWriter(_Writer):
         )
         self._file.write(msgspec.json.encode({**ours, **theirs}).decode() + "\n")
 
-    def _from(self, fingerprint: str, row: Row, members: dict[str, msgspec.Raw] | None) -> tuple[int, int, str]:
+    def _from(self, shape: Shape, row: Row, members: dict[str, msgspec.Raw] | None) -> tuple[int, int | str, str]:
         try:
             origin = msgspec.json.decode(msgspec.json.encode(members), type=_Origin)
         except msgspec.MsgspecError:
-            return row.number, row.line, fingerprint
+            place = shape.place(row.line)
+            return row.number, row.line if place.isdigit() else place, shape.fingerprint
         return origin.number, origin.line, origin.source
 
 
@@ -195,7 +202,7 @@ class _Origin(msgspec.Struct):
     """Where a row that was fed back came from."""
 
     number: int = msgspec.field(name="_row")
-    line: int = msgspec.field(name="_line")
+    line: int | str = msgspec.field(name="_line")
     source: str = msgspec.field(name="_source")
 
 
@@ -227,7 +234,7 @@ def _names(shapes: Sequence[Shape]) -> list[str]:
     known: dict[tuple[Any, ...], str] = {}
     names = []
     for shape in shapes:
-        look = (shape.columns, shape.delimiter, shape.quote, shape.encoding, shape.bom)
+        look = (shape.columns, shape.header, shape.delimiter, shape.quote, shape.encoding, shape.bom)
         number = len(known) + 1
         names.append(known.setdefault(look, shape.suffix if number == 1 else f"-{number}{shape.suffix}"))
     return names

@@ -35,7 +35,7 @@ from batchrunner.pipeline import (
 from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
-from batchrunner.sources import is_jsonl, open_source
+from batchrunner.sources import open_source
 from batchrunner.stopwatch import Stopwatch
 from batchrunner.submit import (
     AdaptiveLimit,
@@ -76,9 +76,15 @@ def open_sources(job: Job, paths: Sequence[Path]) -> list[OpenSource]:
 def _open(job: Job, path: Path) -> OpenSource:
     reader = open_source(path, job.source)
     table = job.source
-    columns = None if is_jsonl(path, table) else tuple(reader.columns)
     shape = Shape(
-        reader.source.fingerprint, columns, table.delimiter, table.quote, encoding=reader.encoding, bom=reader.has_bom
+        reader.source.fingerprint,
+        None if reader.header is None else tuple(reader.columns),
+        table.delimiter,
+        table.quote,
+        encoding=reader.encoding,
+        bom=reader.has_bom,
+        header=reader.header,
+        place=reader.place,
     )
     return OpenSource(path, reader, shape)
 

@@ -76,9 +76,57 @@ class SourceTable(_Table):
     encoding: str = Field(default="utf-8", description="Of the file. A byte-order mark is recognised by itself.")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Between the cells of a CSV record.")
     quote: str = Field(default='"', min_length=1, max_length=1, description="Around a cell that holds a delimiter.")
+    escape: str | None = Field(
+        default=None, min_length=1, max_length=1, description='Before a quote that is part of the cell, as \\ in \\".'
+    )
+    header: bool = Field(default=True, description="The first record names the columns.")
+    columns: tuple[str, ...] | None = Field(
+        default=None, strict=False, description="With header = false: the names of the columns. Else 1, 2, …"
+    )
+    skip_lines: int = Field(default=0, ge=0, le=10_000, description="Lines in front of the header.")
+    skip_footer: int = Field(default=0, ge=0, le=10_000, description="Lines at the end that are no records.")
+    extra_fields: Literal["unusable", "ignore"] = Field(
+        default="unusable", description="A record with more cells than the header. ignore: those in front are taken."
+    )
+    missing_fields: Literal["unusable", "pad"] = Field(
+        default="unusable", description="A record with fewer cells than the header. pad: the others are empty."
+    )
+    member: str | None = Field(
+        default=None, min_length=1, description="Of a zip: the files that are read, as export-*.csv. Else all."
+    )
     optional: tuple[str, ...] = Field(
         default=(), strict=False, description="Columns that the mapping names and a file may lack."
     )
+
+    @model_validator(mode="after")
+    def _names_for_columns_without_names(self) -> Self:
+        if self.columns is None:
+            return self
+        if self.header:
+            raise PydanticCustomError(
+                "columns",
+                "`columns` names the columns of a file without a header, and renames nothing: set header = false, "
+                "or remove `columns`",
+            )
+        if not self.columns or "" in (name.strip() for name in self.columns):
+            raise PydanticCustomError("columns", "`columns` must name each column; write one name per cell")
+        if len(set(self.columns)) < len(self.columns):
+            raise PydanticCustomError("columns", "`columns` must name each column once; change the repeated name")
+        return self
+
+    @model_validator(mode="after")
+    def _options_of_csv(self) -> Self:
+        if self.format != "jsonl":
+            return self
+        for option in _OF_CSV:
+            if getattr(self, option) != type(self).model_fields[option].default:
+                raise PydanticCustomError(
+                    "option", '`{option}` goes with CSV, not with format = "jsonl"; remove it', {"option": option}
+                )
+        return self
+
+
+_OF_CSV = ("escape", "header", "columns", "skip_lines", "skip_footer", "extra_fields", "missing_fields")
 
 
 class TargetTable(_Table):

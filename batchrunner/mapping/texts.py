@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from batchrunner.config import Cell, Job, Node
 from batchrunner.errors import ConfigError
 
+_READING = ("escape", "header", "columns", "skip_lines", "skip_footer", "extra_fields", "missing_fields", "member")
+"""What else decides which cells a record has."""
+
 
 def mapping_text(job: Job) -> str:
     """Canonical JSON of everything in the job that keys and payloads depend on: equal texts, equal requests."""
@@ -32,7 +35,11 @@ def reads_alike(text: str, job: Job) -> bool:
 
 def _reading(job: Job) -> dict[str, object]:
     source = job.source
-    return {"encoding": source.encoding, "delimiter": source.delimiter, "quote": source.quote, "format": source.format}
+    always = {name: getattr(source, name) for name in ("encoding", "delimiter", "quote", "format")}
+    # As in `_request`: an option that is not used must not make a mapping from before it existed look changed.
+    fields = type(source).model_fields
+    used = {name: getattr(source, name) for name in _READING if getattr(source, name) != fields[name].default}
+    return {**always, **{name: list(value) if isinstance(value, tuple) else value for name, value in used.items()}}
 
 
 def _request(job: Job) -> dict[str, object]:

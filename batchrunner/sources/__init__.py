@@ -1,6 +1,7 @@
 """The room that reads exports: CSV and JSONL files as chunks of rows, every record accounted for.
 
-    file -> physical lines (`lines`) -> records (`csv_records`, `jsonl_records`) -> chunks (`reading`)
+    file, unpacked where it is compressed (`packed`, `zips`, `files`) -> physical lines (`lines`)
+        -> records (`csv_records` with `dialects`, `jsonl_records`) -> chunks (`reading`)
 
 A record that cannot become a row becomes an `Unusable` with the number and the line it has in the file:
 
@@ -12,11 +13,13 @@ A record that cannot become a row becomes an `Unusable` with the number and the 
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from batchrunner.config.job import SourceTable
+from batchrunner.errors import SourceError
 from batchrunner.ports import Reader
 from batchrunner.sources.csv_records import CsvFormat
+from batchrunner.sources.dialects import Dialect
 from batchrunner.sources.files import InputFile, fingerprint
 from batchrunner.sources.jsonl_records import JsonlFormat
 from batchrunner.sources.reading import CHUNK_ROWS, FileReader
@@ -24,23 +27,39 @@ from batchrunner.sources.reading import CHUNK_ROWS, FileReader
 __all__ = ["CHUNK_ROWS", "fingerprint", "is_jsonl", "open_source"]
 
 _JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
+_PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst", ".zstd", ".zip"})
 
 
 def open_source(path: Path, table: SourceTable, chunk_rows: int = CHUNK_ROWS) -> Reader:
     """A reader of the file, whose content has been fingerprinted and whose columns are known.
 
     Raises SourceError when the file is missing, unreadable, not a regular file, empty (CSV), written in an
-    unknown encoding, or has a header that cannot be decoded, lacks names or repeats them.
+    unknown encoding, damaged at its very start, or has a header that cannot be decoded; also for a zip whose members
+    do not belong together.
     """
-    file = InputFile.open(path, table.encoding)
+    file = InputFile.open(path, table.encoding, table.member)
     source = fingerprint(path)
-    if is_jsonl(path, table):
+    if _holds_jsonl(file, table):
         return FileReader(file, source, JsonlFormat.of(file, chunk_rows), chunk_rows)
-    return FileReader(file, source, CsvFormat.of(file, table.delimiter, table.quote), chunk_rows)
+    return FileReader(file, source, CsvFormat.of(file, Dialect.of(path, table)), chunk_rows)
 
 
 def is_jsonl(path: Path, table: SourceTable) -> bool:
-    """Whether a file is read as JSONL: as the job says, or by the end of its name."""
-    if table.format == "auto":
-        return path.suffix.lower() in _JSONL_SUFFIXES
-    return table.format == "jsonl"
+    """Whether a file is read as JSONL: as the job says, or by the end of its name. Raises SourceError."""
+    return _holds_jsonl(InputFile.open(path, table.encoding, table.member), table)
+
+
+def _holds_jsonl(file: InputFile, table: SourceTable) -> bool:
+    if table.format != "auto":
+        return table.format == "jsonl"
+    kinds = {_ends_as_jsonl(name) for name in file.data_names}
+    if len(kinds) > 1:
+        raise SourceError(
+            f"{file.path}: holds CSV and JSONL files, which are not read as one; choose by `member` under [source]"
+        )
+    return kinds == {True}
+
+
+def _ends_as_jsonl(name: str) -> bool:
+    bare = PurePath(name.lower())
+    return (PurePath(bare.stem) if bare.suffix in _PACKED_SUFFIXES else bare).suffix in _JSONL_SUFFIXES

@@ -6,15 +6,17 @@ Broken quoting costs the first line of the record it is in, and nothing else: re
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from batchrunner.errors import SourceError
 from batchrunner.model import Row, Unusable
+from batchrunner.ports import RESULT_COLUMNS
+from batchrunner.sources.dialects import Dialect
 from batchrunner.sources.files import InputFile
 from batchrunner.sources.lines import PhysicalLines, undecodable_at
+from batchrunner.sources.packed import DamagedError
 from batchrunner.sources.reading import Batch, bad_bytes
 
 # The limit is one for the whole process and would end cells of 128 KiB. Lines and records are bounded here and
@@ -31,6 +33,10 @@ _CREDIT_PER_LINE = 1 << 10
 _LEAST_OPEN = 16 << 10
 """Looking for a closing quote in vain means re-reading. A file that makes us do it all the time may make us do it
 for so much weight per line; from then on a quoted cell may run on for `_LEAST_OPEN` only."""
+
+
+_CODE = RESULT_COLUMNS.index("_error_code")
+_UNSPLIT = frozenset({"bad_quotes", "open_quote"})
 
 
 class _OpenQuoteError(Exception):
@@ -63,10 +69,9 @@ class _Split:
 class _Splitter:
     """Physical lines to lists of cells."""
 
-    def __init__(self, lines: PhysicalLines, delimiter: str, quote: str) -> None:
+    def __init__(self, lines: PhysicalLines, dialect: Dialect) -> None:
         self._lines = lines
-        self._delimiter = delimiter
-        self._quote = quote
+        self._dialect = dialect
         self._spent = 0
 
     def split(self) -> _Split | None:
@@ -86,7 +91,10 @@ class _Splitter:
 
     def _collect(self, block: list[str], records: list[list[str]], ends: list[int]) -> _Fault | None:
         source = chain(block, self._rest_of_record(block, ends))
-        reader = csv.reader(source, delimiter=self._delimiter, quotechar=self._quote, strict=True)
+        dialect = self._dialect
+        reader = csv.reader(
+            source, delimiter=dialect.delimiter, quotechar=dialect.quote, escapechar=dialect.escape, strict=True
+        )
         add_record, add_end = records.append, ends.append
         try:
             for record in reader:
@@ -98,6 +106,10 @@ class _Splitter:
             if isinstance(error, _OpenQuoteError):
                 return _Fault("open_quote", str(error))
             return _Fault("bad_quotes", _bad_quotes(len(in_vain) - 1))
+        except DamagedError:  # in the middle of a record: give those before it, and meet the damage again after them
+            if not records:
+                raise
+            del block[ends[-1] :]
         return None
 
     def _rest_of_record(self, block: list[str], ends: list[int]) -> Iterator[str]:
@@ -124,38 +136,50 @@ def _weight(lines: list[str]) -> int:
 def _bad_quotes(lines_ahead: int) -> str:
     where = f"{lines_ahead} line(s) further down" if lines_ahead else "on this line"
     return (
-        f"A quoted cell goes on after its closing quote ({where}); quotes inside a quoted cell must be doubled, "
-        f"or `quote` under [source] be set to another character."
+        f"A quoted cell goes on after its closing quote ({where}); quotes inside a quoted cell must be doubled; "
+        f"or set `escape` under [source] to the character in front of them, or `quote` to another one."
     )
 
 
 def _open_quote(lines: int, *, at_end: bool) -> str:
     where = "up to the end of the file" if at_end else f"on the {lines} lines looked at"
-    return f"A quote opens and is not closed {where}; the line was taken alone, and reading went on at the next one."
+    return (
+        f"A quote opens and is not closed {where} (or an escape character comes last); the line was taken alone, and "
+        f"reading went on at the next one."
+    )
 
 
 class CsvFormat:
     """How one CSV file is split, and the columns of its header."""
 
-    def __init__(self, columns: tuple[str, ...], delimiter: str, quote: str) -> None:
+    def __init__(self, header: tuple[str, ...], dialect: Dialect) -> None:
         """Use `of`."""
-        self.columns = columns
-        self._delimiter = delimiter
-        self._quote = quote
+        self.columns = dialect.names(header)
+        self.header: tuple[str, ...] = header if dialect.has_header else self.columns
+        """As it is written; the columns have names of their own, and never the same."""
+        self._dialect = dialect
 
     @classmethod
-    def of(cls, file: InputFile, delimiter: str, quote: str) -> CsvFormat:
+    def of(cls, file: InputFile, dialect: Dialect) -> CsvFormat:
         """Read the header. Raises SourceError when there is none, or it is not fit to name columns."""
-        _check_dialect(file, delimiter, quote)
         with file.lines() as lines:
-            splitter = _Splitter(lines, delimiter, quote)
-            return cls(_header(file, lines, splitter), delimiter, quote)
+            dialect = dialect.for_file_that_begins(lines.line())
+        headers = [_header(file, lines, dialect) for lines in file.each()]
+        form = cls(headers[0], dialect)
+        for part, header in zip(file.parts, headers, strict=True):
+            if dialect.names(header) != form.columns:
+                raise SourceError(
+                    f"{file.path}: {file.parts[0].name} and {part.name} do not have the same columns, so they are not "
+                    f"read as one; choose those that belong together by `member` under [source]"
+                )
+        return form
 
-    def batches(self, lines: PhysicalLines) -> Iterator[Batch[tuple[str, ...]]]:
-        """The data records, numbered from 1."""
-        splitter = _Splitter(lines, self._delimiter, self._quote)
-        _pass_header(lines, splitter)
-        judge = _Judge(lines, len(self.columns))
+    def batches(self, lines: PhysicalLines, first: int = 1) -> Iterator[Batch[tuple[str, ...]]]:
+        """The data records."""
+        splitter = _begin(lines, self._dialect)
+        if self._dialect.has_header:
+            _pass_header(lines, splitter)
+        judge = _Judge(lines, len(self.columns), self._dialect, first)
         while split := splitter.split():
             yield judge.judge(split)
 
@@ -167,10 +191,11 @@ class CsvFormat:
 class _Judge:
     """Which records are rows; numbers them as it goes."""
 
-    def __init__(self, lines: PhysicalLines, width: int) -> None:
+    def __init__(self, lines: PhysicalLines, width: int, dialect: Dialect, first: int) -> None:
         self._lines = lines
         self._width = width
-        self._number = 0
+        self._dialect = dialect
+        self._number = first - 1
 
     def judge(self, split: _Split) -> Batch[tuple[str, ...]]:
         batch = self._plain(split) if self._is_plain(split) else self._each(split)
@@ -205,6 +230,7 @@ class _Judge:
             cells = tuple(record)
             row = Row(self._number, split.first_line + begin, cells)
             fault = self._bad_bytes(row, split.lines[begin:end]) if suspicious else None
+            cells = self._mended(cells)
             fault = fault or self._bad_width(len(cells))
             if fault:
                 batch.broken.append(Unusable(row, fault.code, fault.text))
@@ -213,43 +239,66 @@ class _Judge:
                 batch.values.append(cells)
         return batch
 
+    def _mended(self, cells: tuple[str, ...]) -> tuple[str, ...]:
+        """A ragged record as the job wants it; what is kept of the record itself stays ragged."""
+        short = self._width - len(cells)
+        if short < 0 and self._dialect.cuts:
+            return cells[: self._width]
+        if short > 0 and self._dialect.pads and not self._was_no_record(cells):
+            return (*cells, *[""] * short)
+        return cells
+
+    def _was_no_record(self, cells: tuple[str, ...]) -> bool:
+        """A line whose quotes were broken stands whole in the first cell of an error file: it must not become a row."""
+        ours = len(RESULT_COLUMNS)
+        return self._dialect.is_result and (len(cells) < ours or cells[_CODE] in _UNSPLIT)
+
     def _bad_bytes(self, row: Row, lines: list[str]) -> _Fault | None:
         where = self._lines.where_undecodable(lines)
-        return where and _Fault("bad_bytes", bad_bytes(row.line + where[0], where[1], self._lines.encoding))
+        return where and _Fault("bad_bytes", bad_bytes(self._lines, row.line + where[0], where[1]))
 
     def _bad_width(self, found: int) -> _Fault | None:
         if found == self._width:
             return None
         code = "extra_fields" if found > self._width else "missing_fields"
-        return _Fault(code, f"Fields expected, as in the header: {self._width}; found: {found}.")
+        header = "header" if self._dialect.has_header else "`columns`" if self._dialect.columns else "first record"
+        return _Fault(code, f"Fields expected, as in the {header}: {self._width}; found: {found}.")
 
 
-def _check_dialect(file: InputFile, delimiter: str, quote: str) -> None:
-    if delimiter == quote or {delimiter, quote} & {"\r", "\n"}:
-        raise SourceError(
-            f"{file.path}: the delimiter {delimiter!r} and the quote {quote!r} cannot be told from each other or "
-            f"from line ends; change `delimiter` or `quote` under [source]"
-        )
+def _begin(lines: PhysicalLines, dialect: Dialect) -> _Splitter:
+    """Pass the preamble, and never come to the footer."""
+    lines.leave_out_last(dialect.skip_footer)
+    for _ in range(dialect.skip_lines):
+        lines.line()
+    return _Splitter(lines, dialect)
 
 
-def _header(file: InputFile, lines: PhysicalLines, splitter: _Splitter) -> tuple[str, ...]:
-    """The names of the columns, exactly as written."""
-    split = _pass_header(lines, splitter)
+def _header(file: InputFile, lines: PhysicalLines, dialect: Dialect) -> tuple[str, ...]:
+    """The names of the columns, exactly as written; or names made for the first record."""
+    split = _pass_header(lines, _begin(lines, dialect))
+    if not dialect.has_header and dialect.columns:
+        return dialect.columns
+    header = "header" if dialect.has_header else "first record"
     if split is None:
-        raise SourceError(f"{file.path}: is empty, it lacks even a header; export it again")
+        raise SourceError(f"{file.path}: is empty, it lacks even a {header}; {_export_again(dialect)}")
     if split.fault:
         raise SourceError(
-            f"{file.path}: the header on line {lines.taken} has a quote that never closes, or text after a closing "
-            f"quote; correct the header, or set `quote` under [source]"
+            f"{file.path}: the {header} on line {lines.told(lines.taken)} has a quote that never closes, or text after "
+            f"a closing quote; correct the {header}, or set `quote` or `escape` under [source]"
         )
     names = split.records[-1]
-    if undecodable_at("".join(names)) is not None:
+    if dialect.has_header and undecodable_at("".join(names)) is not None:
         raise SourceError(
-            f"{file.path}: the header on line {split.first_line} is not written in {lines.encoding}; set `encoding` "
-            f"under [source] to the encoding of the file, such as cp1251"
+            f"{file.path}: the header on line {lines.told(split.first_line)} is not written in {lines.encoding}; set "
+            f"`encoding` under [source] to the encoding of the file, such as cp1251"
         )
-    _check_names(file, names)
     return tuple(names)
+
+
+def _export_again(dialect: Dialect) -> str:
+    if dialect.skip_lines or dialect.skip_footer:
+        return "correct `skip_lines` or `skip_footer` under [source], or export it again"
+    return "export it again"
 
 
 def _pass_header(lines: PhysicalLines, splitter: _Splitter) -> _Split | None:
@@ -263,18 +312,3 @@ def _pass_header(lines: PhysicalLines, splitter: _Splitter) -> _Split | None:
         if split.fault:
             return split
     return None
-
-
-def _check_names(file: InputFile, names: Sequence[str]) -> None:
-    where = f"{file.path}: in the header,"
-    if nameless := [str(at) for at, name in enumerate(names, 1) if not name.strip()]:
-        raise SourceError(f"{where} column {_and(nameless)} of {len(names)} has no name; name it, or remove the column")
-    for name, count in Counter(names).items():
-        if count > 1:
-            at = [str(place) for place, each in enumerate(names, 1) if each == name]
-            raise SourceError(f"{where} columns {_and(at)} are all named {name!r}; rename or remove all but one")
-
-
-def _and(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

@@ -7,13 +7,16 @@ import hashlib
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from zipfile import ZipInfo
 
 from batchrunner.errors import SourceError
 from batchrunner.model import Source
 from batchrunner.sources.lines import BoundedFile, PhysicalLines
+from batchrunner.sources.packed import HEAD_BYTES, DamagedError, Packing, Unpacked, archive_in, packing_of, shown
+from batchrunner.sources.zips import data_members
 
 _BOMS = (
     # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -47,39 +50,126 @@ class _Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What is read from its start to its end: a file, what is in a compressed one, or one member of a zip."""
+
+    encoding: str
+    """Name of the codec, one that neither expects nor writes a byte-order mark."""
+    bom_bytes: int
+    packing: Packing | None = None
+    member: ZipInfo | None = None
+    before: int = 0
+    """Bytes of the members in front of it, as they lie on the disk."""
+
+    @property
+    def name(self) -> str | None:
+        """For sentences; only members of a zip have one."""
+        return shown(self.member.filename) if self.member else None
+
+    def open(self, path: Path) -> BoundedFile:
+        """Its bytes, from the first one on."""
+        if self.packing is None:
+            return BoundedFile(path)
+        return BoundedFile(path, Unpacked(path, self.packing, self.member, self.before))
+
+
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """A file that can be read from the start as often as one likes, as long as it stays the same."""
 
     path: Path
-    encoding: str
-    """Name of the codec, one that neither expects nor writes a byte-order mark."""
-    bom_bytes: int
+    parts: tuple[Part, ...]
     stamp: _Stamp
 
     @classmethod
-    def open(cls, path: Path, encoding: str) -> InputFile:
-        """Look at the file and its first bytes: a byte-order mark there overrules the declared encoding."""
+    def open(cls, path: Path, encoding: str, member: str | None = None) -> InputFile:
+        """Look at the first bytes of the file, or of its members: a byte-order mark there overrules the encoding.
+
+        Raises SourceError, also for a zip whose members are not of one encoding.
+        """
         stamp = _stamp(path)
         declared = _codec(path, encoding)
-        with _os_errors(path), path.open("rb", buffering=0) as file:
-            head = file.read(4)
-        for bom, codec in _BOMS:
-            if head.startswith(bom):
-                return cls(path, codec, len(bom), stamp)
-        return cls(path, _WITHOUT_BOM.get(declared, declared), 0, stamp)
+        with _os_errors(path):
+            parts = [_with_bom(path, part) for part in _parts(path, declared, member)]
+        file = cls(path, tuple(parts), stamp)
+        for part in parts[1:]:
+            if part.encoding != file.encoding:
+                raise SourceError(
+                    f"{path}: {parts[0].name} is written in {file.encoding} and {part.name} in {part.encoding}, so "
+                    f"they are not read as one; choose by `member` under [source]"
+                )
+        return file
+
+    @property
+    def encoding(self) -> str:
+        """The codec of all parts."""
+        return self.parts[0].encoding
+
+    @property
+    def bom_bytes(self) -> int:
+        """Length of the byte-order mark at the start, if there is one."""
+        return self.parts[0].bom_bytes
+
+    @property
+    def data_names(self) -> list[str]:
+        """The names that tell what the data are: of the members, or of the file."""
+        return [part.member.filename if part.member else self.path.name for part in self.parts]
 
     @contextmanager
-    def lines(self) -> Iterator[PhysicalLines]:
-        """The lines of the file, from the start. Raises SourceError when it cannot be read or has changed."""
-        with _os_errors(self.path), BoundedFile(self.path) as file:
+    def lines(self, place: int = 0, taken: int = 0) -> Iterator[PhysicalLines]:
+        """The lines of one part, from its start. Raises SourceError when it cannot be read or has changed."""
+        part = self.parts[place]
+        with _os_errors(self.path), part.open(self.path) as file:
             self._must_be_unchanged(file, "since it was opened")
-            file.seek(self.bom_bytes)
-            yield PhysicalLines(file, self.encoding)
+            file.read(part.bom_bytes)
+            lines = PhysicalLines(file, part.encoding, taken, part.name if len(self.parts) > 1 else None)
+            try:
+                yield lines
+            except DamagedError:  # an archive that is still being written looks cut off
+                self._must_be_unchanged(file, "while it was read")
+                raise
             self._must_be_unchanged(file, "while it was read")
+
+    def each(self) -> Iterator[PhysicalLines]:
+        """The lines of all parts, each from its start."""
+        for place in range(len(self.parts)):
+            with self.lines(place) as lines:
+                yield lines
+
+    def check(self, lines: PhysicalLines) -> None:
+        """Raise SourceError as soon as the file that is being read has been written to."""
+        self._must_be_unchanged(lines.file, "while it was read")
 
     def _must_be_unchanged(self, file: BoundedFile, when: str) -> None:
         if _Stamp(*file.stamp()) != self.stamp:
             raise SourceError(f"{self.path}: the file changed {when}; let its export finish, then run again")
+
+
+def _parts(path: Path, encoding: str, pattern: str | None) -> list[Part]:
+    """What there is to read in a file, by its first bytes."""
+    with path.open("rb", buffering=0) as file:
+        packing = packing_of(file.read(HEAD_BYTES))
+    if packing != "zip":
+        return [Part(encoding, 0, packing)]
+    parts, before = [], 0
+    for member in data_members(path, pattern):
+        parts.append(Part(encoding, 0, packing, member, before))
+        before += member.compress_size
+    return parts
+
+
+def _with_bom(path: Path, part: Part) -> Part:
+    with part.open(path) as file:
+        head = file.read(HEAD_BYTES)
+        if not head and file.fault:
+            raise file.fault
+    if part.packing and (inner := archive_in(head)):
+        where = f"{path}: {part.name}" if part.member else f"{path}:"
+        raise SourceError(f"{where} holds yet another archive ({inner}); unpack it and name the file in it")
+    for bom, codec in _BOMS:
+        if head.startswith(bom):
+            return replace(part, encoding=codec, bom_bytes=len(bom))
+    return replace(part, encoding=_WITHOUT_BOM.get(part.encoding, part.encoding))
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -37,13 +37,17 @@ class JsonlFormat:
     @classmethod
     def of(cls, file: InputFile, rows: int) -> JsonlFormat:
         """Take the keys of the first `rows` objects as the columns. Raises SourceError."""
-        with file.lines() as lines:
-            objects = chain.from_iterable(batch.values for batch in cls().batches(lines))
-            return cls(_columns(islice(objects, rows)))
+        objects = chain.from_iterable(batch.values for lines in file.each() for batch in cls().batches(lines))
+        return cls(_columns(islice(objects, rows)))
 
-    def batches(self, lines: PhysicalLines) -> Iterator[Batch[Texts]]:
-        """The lines that are not blank, numbered from 1."""
-        number = 1
+    @property
+    def header(self) -> None:
+        """There is none: each object names its values."""
+        return
+
+    def batches(self, lines: PhysicalLines, first: int = 1) -> Iterator[Batch[Texts]]:
+        """The lines that are not blank."""
+        number = first
         while block := lines.block():
             batch = _read(block, number, lines)
             number += len(batch)
@@ -120,15 +124,16 @@ def _as_written(raw: msgspec.Raw) -> str:
 def _broken(record: str, line: int, error: Exception, lines: PhysicalLines) -> tuple[str, str]:
     """Code and sentence for a line that is no object: where and why, never what stands there."""
     if where := lines.where_undecodable([record]):
-        return "bad_bytes", bad_bytes(line, where[1], lines.encoding)
+        return "bad_bytes", bad_bytes(lines, line, where[1])
+    told = lines.told(line)
     if isinstance(error, msgspec.ValidationError):
         try:
             msgspec.json.decode(record, type=msgspec.Raw)
         except (ValueError, RecursionError) as deeper:
             error = deeper
         else:
-            return "not_an_object", f"Line {line} is JSON, but not an object; write one {{…}} per line."
+            return "not_an_object", f"Line {told} is JSON, but not an object; write one {{…}} per line."
     if isinstance(error, RecursionError):
-        return "bad_json", f"Line {line} is nested too deeply to be read; flatten it."
+        return "bad_json", f"Line {told} is nested too deeply to be read; flatten it."
     reason = str(error).removeprefix("JSON is malformed: ")
-    return "bad_json", f"Line {line} is not valid JSON: {reason}; correct it, with one whole object per line."
+    return "bad_json", f"Line {told} is not valid JSON: {reason}; correct it, with one whole object per line."

@@ -12,6 +12,7 @@ from batchrunner.chunks import Chunk
 from batchrunner.model import Row, Source, Unusable
 from batchrunner.sources.files import InputFile
 from batchrunner.sources.lines import PhysicalLines
+from batchrunner.sources.packed import DamagedError
 
 CHUNK_ROWS = 5_000
 _CHUNK_BYTES = 8 << 20
@@ -60,8 +61,13 @@ class Format(Protocol[V]):
         """Names of the columns, as far as the start of the file tells them."""
         ...
 
-    def batches(self, lines: PhysicalLines) -> Iterator[Batch[V]]:
-        """The records of a file that is read from its start, in batches of some hundreds."""
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """The header of a CSV file as it is written; None for formats whose records name their values."""
+        ...
+
+    def batches(self, lines: PhysicalLines, first: int = 1) -> Iterator[Batch[V]]:
+        """The records of lines that are read from their start, in batches of some hundreds, numbered from `first`."""
         ...
 
     def table(self, values: Sequence[V]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -79,6 +85,8 @@ class FileReader(Generic[V]):
         self.chunk_rows = max(chunk_rows, 1)
         self._file = file
         self._form = form
+        self._begins = [0]
+        """Lines in front of each part that has been begun."""
 
     @property
     def encoding(self) -> str:
@@ -90,31 +98,61 @@ class FileReader(Generic[V]):
         """Whether the file begins with a byte-order mark."""
         return self._file.bom_bytes > 0
 
-    def chunks(self) -> Iterator[Chunk]:
-        """All records in file order, in flat memory. Raises SourceError, at the latest when the file has changed."""
-        with self._file.lines() as lines:
-            yield from self._cut(lines)
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """The header of a CSV file as it is written; None for other formats."""
+        return self._form.header
 
-    def _cut(self, lines: PhysicalLines) -> Iterator[Chunk]:
+    def place(self, line: int) -> str:
+        """Where a line that has been read is, for a person: its number, behind the name of its member of a zip."""
+        if len(self._file.parts) == 1:
+            return str(line)
+        part = bisect_left(self._begins, line) - 1
+        return f"{self._file.data_names[part]}:{line - self._begins[part]}"
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All records in file order, in flat memory. Raises SourceError, as soon as the file is seen to have changed.
+
+        The rows in front of a damage are given before its error is raised.
+        """
         held: Batch[V] = Batch()
-        begin = 0
-        for batch in self._form.batches(lines):
-            held.extend(batch)
-            while len(held) >= self.chunk_rows:
-                yield self._chunk(held.split_off(self.chunk_rows), begin := lines.position)
-            if held and lines.position - begin > _CHUNK_BYTES:
-                yield self._chunk(held.split_off(len(held)), begin := lines.position)
+        begin, position = 0, 0
+        try:
+            for batch, lines, before in self._batches():
+                held.extend(batch)
+                position, given = lines.position, before + lines.unpacked_bytes
+                while len(held) >= self.chunk_rows or (held and given - begin > _CHUNK_BYTES):
+                    self._file.check(lines)
+                    begin = given
+                    yield self._chunk(held.split_off(self.chunk_rows), position)
+        except DamagedError:
+            if held:
+                yield self._chunk(held, position)
+            raise
         if held:
-            yield self._chunk(held, lines.position)
+            yield self._chunk(held, self.source.size_bytes)
+
+    def _batches(self) -> Iterator[tuple[Batch[V], PhysicalLines, int]]:
+        """All parts one after the other, each with the bytes read before it. Numbers and lines go on."""
+        number, taken, before = 1, 0, 0
+        for place in range(len(self._file.parts)):
+            with self._file.lines(place, taken) as lines:
+                for batch in self._form.batches(lines, number):
+                    number += len(batch)
+                    yield batch, lines, before
+                taken = lines.taken
+                before += lines.unpacked_bytes
+            if len(self._begins) == place + 1:  # not known from an earlier pass
+                self._begins.append(taken)
 
     def _chunk(self, batch: Batch[V], position: int) -> Chunk:
         columns, cells = self._form.table(batch.values)
         return Chunk(columns, batch.rows, cells, batch.broken, position)
 
 
-def bad_bytes(line: int, offset: int, encoding: str) -> str:
+def bad_bytes(lines: PhysicalLines, line: int, offset: int) -> str:
     """The sentence about a record that could not be decoded. Formats share it."""
     return (
-        f"Byte {offset} of the record, on line {line}, is not {encoding}; "
+        f"Byte {offset} of the record, on line {lines.told(line)}, is not {lines.encoding}; "
         f"correct it, or set `encoding` under [source] to the encoding of the file."
     )
