@@ -18,7 +18,7 @@ examples. A change here is a change of every key: all rows would be sent again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Literal
 
@@ -55,3 +55,42 @@ class KeyMaker:
         else:
             what_hash.update(_framed(fingerprint.encode(), str(row_number).encode()))
         return Key(who[:8] + what_hash.digest())
+
+    def keys(
+        self, searches: Sequence[Sequence[str]], payloads: Sequence[bytes], origins: Iterable[tuple[str, int]] = ()
+    ) -> list[Key]:
+        """The keys of many requests, the very same that `key` makes.
+
+        `searches` has a column for each field that profiles are looked up by. `origins`, a fingerprint and a row
+        number for each request, are asked for by `file` alone.
+        """
+        who = self._who_digests(searches)
+        if self._repeat == "identity":
+            return [Key(one) for one in who]
+        whats = (
+            payloads
+            if self._repeat == "unchanged"
+            else [_framed(fingerprint.encode(), str(number).encode()) for fingerprint, number in origins]
+        )
+        copy = self._what.copy
+        made = []
+        for one, rest in zip(who, whats, strict=True):
+            hashed = copy()
+            hashed.update(rest)
+            made.append(Key(one[:8] + hashed.digest()))
+        return made
+
+    def _who_digests(self, searches: Sequence[Sequence[str]]) -> list[bytes]:
+        copy = self._who.copy
+        made = []
+        for framed in map(b"".join, zip(*map(_framed_column, searches), strict=True)):
+            hashed = copy()
+            hashed.update(framed)
+            made.append(hashed.digest())
+        return made
+
+
+def _framed_column(values: Sequence[str]) -> list[bytes]:
+    """Each value as `key` hashes it. Columns of one value in all rows are common: the name of a searched field."""
+    texts = [value.strip().casefold().encode("utf-8", "surrogatepass") for value in values]
+    return [len(text).to_bytes(8, "big") + text for text in texts]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Cell, Job, Node, SourceTable
+from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
 from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
+from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
 from batchrunner.config.units import ErrorLimit, Rate, parse_duration, parse_max_errors, parse_rate
 
 __all__ = [
     "ANY_OF",
+    "ORIGINS",
     "SEARCH_FIELDS",
     "Cell",
     "ErrorLimit",
     "Job",
     "Node",
     "Rate",
+    "Scalar",
     "SourceTable",
     "job_schema",
     "load_job",

@@ -7,12 +7,14 @@ import re
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec import UNSET
 
 from batchrunner.config import Cell
-from batchrunner.mapping import conversions, phones
+from batchrunner.mapping import conversions, files, phones
 from batchrunner.mapping.conversions import Convert, canonical
+from batchrunner.mapping.maps import about_map, mapped
 from batchrunner.mapping.problems import Problem, is_blank, shape
 
 
@@ -28,30 +30,40 @@ class EmptyRule:
     """Why a row without it is unusable, or None."""
 
 
-def judged(cell: Cell, rule: EmptyRule) -> Callable[[str], object]:
-    """The function that turns one text into the cell's value, into UNSET, or into a Problem."""
-    convert = converter(cell)
-    blank = _blank(cell, rule, convert)
-    subject, code = subject_of(cell), f"bad_{cell.as_}"
+def judged(cell: Cell, rule: EmptyRule, home: Path) -> Callable[[str], object]:
+    """The function that turns one text into the cell's value, into UNSET, or into a Problem.
+
+    Files that a cell names are looked for beneath a folder of `home`.
+    """
+    convert = converter(cell, home)
+    blank = blank_of(cell, rule, convert)
+    subject, code = subject_of(cell), f"bad_{'value' if cell.map and cell.as_ == 'text' else cell.as_}"
 
     def judge(text: str) -> object:
         if not text or text.isspace():
             return blank
         try:
-            return convert(text)
+            value = convert(text)
         except ValueError as error:
             return Problem(code, f"{subject}: '{shape(text)}' {error}")
+        return blank if value is UNSET else value
 
     # A list of nothing but separators is empty too.
     return judge if cell.as_ != "list" else lambda text: judge(text) or blank
 
 
-def _blank(cell: Cell, rule: EmptyRule, convert: Convert) -> object:
+def is_plain(cell: Cell) -> bool:
+    """Whether the cell's text goes into the body as it is."""
+    return cell.as_ == "text" and cell.map is None
+
+
+def blank_of(cell: Cell, rule: EmptyRule, convert: Convert) -> object:
     """What an empty cell becomes. `keep` means something for texts only: an empty date is no date."""
     if cell.default is not None:
         return _default(cell, convert)
     if cell.required or rule.needed:
-        return Problem("missing", f"{subject_of(cell)} is empty, {rule.needed or 'and the job requires it'}")
+        are = "are" if len(cell.pick or cell.columns or ()) > 1 else "is"
+        return Problem("missing", f"{subject_of(cell)} {are} empty, {rule.needed or 'and the job requires it'}")
     match rule.empty if rule.overrides or cell.empty is None else cell.empty:
         case "null":
             return None
@@ -62,11 +74,20 @@ def _blank(cell: Cell, rule: EmptyRule, convert: Convert) -> object:
 
 def subject_of(cell: Cell) -> str:
     """How sentences call the cell."""
-    return f"template '{cell.template}'" if cell.column is None else f"column '{cell.column}'"
+    if cell.template is not None:
+        return f"template '{cell.template}'"
+    names = (cell.column,) if cell.column is not None else cell.pick or cell.columns or ()
+    quoted = " and ".join(f"'{name}'" for name in names)
+    return f"column{'' if len(names) == 1 else 's'} {quoted}"
 
 
-def converter(cell: Cell) -> Convert:  # noqa: C901  one case for each conversion
-    """The conversion of a cell whose options are all right."""
+def converter(cell: Cell, home: Path) -> Convert:
+    """What becomes of a text that is not empty, in a cell whose options are all right. Raises ValueError then."""
+    convert = _conversion(cell, home)
+    return convert if cell.map is None else mapped(cell.map, cell.unmapped, convert)
+
+
+def _conversion(cell: Cell, home: Path) -> Convert:  # noqa: C901  one case for each conversion
     match cell.as_:
         case "text":
             return conversions.parse_text
@@ -88,6 +109,10 @@ def converter(cell: Cell) -> Convert:  # noqa: C901  one case for each conversio
             return conversions.list_parser(cell.separator or ",")
         case "json":
             return conversions.parse_json_canonically
+        case "base64":
+            return files.parse_base64
+        case "file":
+            return files.file_reader(home / (cell.folder or ""), cell.max_bytes or files.MAX_BYTES)
 
 
 def _words(cell: Cell) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -106,6 +131,9 @@ def _default(cell: Cell, convert: Convert) -> object:
         if is_blank(default):
             raise ValueError("is empty; leave it out, and say what empty cells become with `empty`")
         return convert(default)
+    if cell.map is not None:  # what the map gives, not what it is asked
+        conversions.check_numbers(default)
+        return default
     if cell.as_ == "json":
         conversions.check_numbers(default)
         return canonical(default)
@@ -121,16 +149,18 @@ _READY: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bo
 # --- complaints --------------------------------------------------------------------------------
 
 
-def complaints_about(cell: Cell) -> list[str]:
-    """What is wrong with the options of a cell, a sentence each."""
+def complaints_about(cell: Cell, home: Path) -> list[str]:
+    """What is wrong with the options of a cell of a job in this folder, a sentence each."""
     complaints = [
         *_about_form(cell),
         *_about_zone(cell),
         *_about_region(cell),
         *_about_decimal(cell),
         *_about_words(cell),
+        *about_map(cell.map, cell.unmapped),
+        *_about_folder(cell, home),
     ]
-    return complaints or _about_default(cell)
+    return complaints or _about_default(cell, home)
 
 
 def _about_form(cell: Cell) -> list[str]:
@@ -175,11 +205,17 @@ def _about_words(cell: Cell) -> list[str]:
     return [f"'{word}' means both true and false; give both `true` and `false`" for word in sorted(true & false)]
 
 
-def _about_default(cell: Cell) -> list[str]:
-    if cell.default is None:
+def _about_folder(cell: Cell, home: Path) -> list[str]:
+    if cell.folder is None or (home / cell.folder).is_dir():
+        return []
+    return [f"folder '{cell.folder}' is not there; make it, or name another one relative to the job file"]
+
+
+def _about_default(cell: Cell, home: Path) -> list[str]:
+    if cell.default is None or cell.as_ == "file":  # whether a file is there is found out when it is needed
         return []
     try:
-        _default(cell, converter(cell))
+        _default(cell, converter(cell, home))
     except ValueError as error:
         return [f"default {cell.default!r} {error}"]
     return []

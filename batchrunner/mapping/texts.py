@@ -19,7 +19,7 @@ def mapping_text(job: Job) -> str:
         "installation": job.target.origin,
         "workflow_id": job.target.workflow_id,
         "request": _request(job),
-        "rules": {"repeat": job.rules.repeat, "empty": job.rules.empty},
+        "rules": _rules(job),
         "source": _reading(job),
     }
     return json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -33,6 +33,12 @@ def reads_alike(text: str, job: Job) -> bool:
 def _reading(job: Job) -> dict[str, object]:
     source = job.source
     return {"encoding": source.encoding, "delimiter": source.delimiter, "quote": source.quote, "format": source.format}
+
+
+def _rules(job: Job) -> dict[str, object]:
+    """`when` only where there is one: it came later, and old mappings must not look changed."""
+    rules = job.rules
+    return {"repeat": rules.repeat, "empty": rules.empty, **({} if rules.when is None else {"when": rules.when})}
 
 
 def _request(job: Job) -> dict[str, object]:
@@ -68,7 +74,7 @@ def job_from_mapping_text(text: str, job: Job) -> Job:
 
 def _table(mapping: Mapping[str, Any], job: Job) -> dict[str, object]:
     target = {name: getattr(job.target, name) for name in job.target.model_fields_set}
-    rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set}
+    rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set if name != "when"}
     return {
         "name": mapping["name"],
         "source": job.source,
