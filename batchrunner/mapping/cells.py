@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from batchrunner.mapping import conversions, files, phones
 from batchrunner.mapping.conversions import Convert, canonical
 from batchrunner.mapping.maps import about_map, mapped
 from batchrunner.mapping.problems import Problem, is_blank, shape
+from batchrunner.mapping.sheet import each_once, mostly_distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +32,81 @@ class EmptyRule:
     """Why a row without it is unusable, or None."""
 
 
-def judged(cell: Cell, rule: EmptyRule, home: Path) -> Callable[[str], object]:
-    """The function that turns one text into the cell's value, into UNSET, or into a Problem.
+class Empty(enum.Enum):
+    """The type of EMPTY."""
 
-    Files that a cell names are looked for beneath a folder of `home`.
-    """
+    EMPTY = enum.auto()
+
+
+EMPTY = Empty.EMPTY
+"""What a judge makes of an empty text: what that means is for the place in the request to say."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Turns the text of a cell into its value, into EMPTY, or into a Problem."""
+
+    convert: Convert
+    are_plain: ArePlain | None
+    subject: str
+    code: str
+
+    def __call__(self, text: str) -> object:
+        """Judge one text."""
+        return self._each((text,))[0]
+
+    def column(self, texts: Sequence[str]) -> list[object]:
+        """Judge many texts: what they become is the same as one by one."""
+        if not mostly_distinct(texts):
+            return each_once(texts, self)
+        if self.are_plain is None:
+            return self._each(texts)
+        values: list[object] = []
+        for start in range(0, len(texts), _BLOCK):
+            block = texts[start : start + _BLOCK]
+            values += block if self.are_plain(block) else self._each(block)
+        return values
+
+    def _each(self, texts: Sequence[str]) -> list[object]:
+        convert = self.convert
+        values: list[object] = []
+        append = values.append
+        for text in texts:
+            if not text or text.isspace():
+                append(EMPTY)
+                continue
+            try:
+                append(convert(text))
+            except ValueError as error:
+                append(Problem(self.code, f"{self.subject}: '{shape(text)}' {error}"))
+        return values
+
+
+ArePlain = Callable[[Sequence[str]], bool]
+"""Whether all of these texts convert to themselves, as far as one look tells; it may say no too often."""
+
+_BLOCK = 32
+"""Texts looked at together: few enough that one which is not plain costs little."""
+
+
+def judge_of(cell: Cell, home: Path) -> Judge:
+    """The judge of a cell whose options are all right. Files are looked for beneath a folder of `home`."""
+    are_plain = conversions.are_plain_emails if cell.as_ == "email" and cell.map is None else None
+    code = f"bad_{'value' if cell.map and cell.as_ == 'text' else cell.as_}"
     convert = converter(cell, home)
-    blank = blank_of(cell, rule, convert)
-    subject, code = subject_of(cell), f"bad_{'value' if cell.map and cell.as_ == 'text' else cell.as_}"
+    if cell.map is not None or cell.as_ == "list":
+        convert = _emptied(convert)
+    return Judge(convert, are_plain, subject_of(cell), code)
 
-    def judge(text: str) -> object:
-        if not text or text.isspace():
-            return blank
-        try:
-            value = convert(text)
-        except ValueError as error:
-            return Problem(code, f"{subject}: '{shape(text)}' {error}")
-        return blank if value is UNSET else value
 
-    # A list of nothing but separators is empty too.
-    return judge if cell.as_ != "list" else lambda text: judge(text) or blank
+def _emptied(convert: Convert) -> Convert:
+    """The conversion, with EMPTY for what it leaves out, and for a list of nothing but separators."""
+
+    def convert_or_empty(text: str) -> object:
+        value = convert(text)
+        return EMPTY if value is UNSET or value == [] else value
+
+    return convert_or_empty
 
 
 def is_plain(cell: Cell) -> bool:
@@ -57,10 +114,10 @@ def is_plain(cell: Cell) -> bool:
     return cell.as_ == "text" and cell.map is None
 
 
-def blank_of(cell: Cell, rule: EmptyRule, convert: Convert) -> object:
+def blank_of(cell: Cell, rule: EmptyRule, home: Path) -> object:
     """What an empty cell becomes. `keep` means something for texts only: an empty date is no date."""
     if cell.default is not None:
-        return _default(cell, convert)
+        return _default(cell, converter(cell, home))
     if cell.required or rule.needed:
         are = "are" if len(cell.pick or cell.columns or ()) > 1 else "is"
         return Problem("missing", f"{subject_of(cell)} {are} empty, {rule.needed or 'and the job requires it'}")

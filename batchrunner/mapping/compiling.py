@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from batchrunner.config import ANY_OF, SEARCH_FIELDS, Cell, Job, Node
-from batchrunner.mapping.cells import EmptyRule, complaints_about, is_plain, judged
+from batchrunner.mapping.cells import EmptyRule, Judge, blank_of, complaints_about, is_plain, judge_of
 from batchrunner.mapping.conditions import Condition, parse_condition
 from batchrunner.mapping.conversions import check_numbers
 from batchrunner.mapping.origins import Column, Origin, Pick, Template
@@ -59,6 +59,7 @@ class Compiler:
         self._source_name = source_name
         self._home = job.beside(".")
         self._leaves: dict[object, LeafPart] = {}
+        self._judges: dict[str, Judge] = {}
         self.reads_files = False
         """Whether the content of files goes into requests."""
         self.uses: list[Use] = []
@@ -173,17 +174,25 @@ class Compiler:
     def _new_leaf(self, cell: Cell, origins: Sequence[Origin], rule: EmptyRule) -> LeafPart:
         if cell.columns is not None:
             items = [self._item(cell, origin) for origin in origins]
-            blank = judged(cell, rule, self._home)("")
-            whole = blank if blank in (UNSET, None) or isinstance(blank, Problem | list) else [blank]
+            blank = blank_of(cell, rule, self._home)
+            whole = blank if blank is UNSET or blank is None or isinstance(blank, Problem | list) else [blank]
             return Gathered(items, whole, flat=cell.as_ == "list")
-        judge = judged(_subject(cell, origins[0]), rule, self._home)
-        return TextCell(origins[0], judge("")) if is_plain(cell) else ConvertedCell(origins[0], judge)
+        one = _subject(cell, origins[0])
+        blank = blank_of(one, rule, self._home)
+        return TextCell(origins[0], blank) if is_plain(one) else ConvertedCell(origins[0], self._judge(one), blank)
 
     def _item(self, cell: Cell, origin: Origin) -> ConvertedCell:
         one = cell.model_copy(
             update={"column": origin.columns[0], "columns": None, "required": False, "default": None, "empty": "omit"}
         )
-        return ConvertedCell(origin, judged(one, EmptyRule("omit"), self._home))
+        return ConvertedCell(origin, self._judge(one), UNSET)
+
+    def _judge(self, cell: Cell) -> Judge:
+        """One judge for all cells that differ in nothing but what empty ones become."""
+        same = cell.model_copy(update={"required": False, "default": None, "empty": None}).model_dump_json()
+        if same not in self._judges:
+            self._judges[same] = judge_of(cell, self._home)
+        return self._judges[same]
 
     def _origins(self, key: str, cell: Cell) -> list[Origin]:
         """One origin; or one for each of several `columns`."""

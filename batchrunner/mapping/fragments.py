@@ -57,16 +57,21 @@ def _number_pieces(values: Sequence[object], head: bytes, tail: bytes) -> list[b
 
 
 def _one_by_one(values: Sequence[object], head: bytes, tail: bytes, on_bad_text: OnBadText) -> list[bytes]:
-    made: dict[int, bytes] = {}  # by identity: values that were made once are shared by their rows
+    made = {id(UNSET): b""}  # by identity: values that were made once are shared by their rows
+    known = made.get
     found = []
     for place, value in enumerate(values):
-        if id(value) not in made:
-            try:
-                made[id(value)] = b"" if value is UNSET else b"%b%b%b" % (head, _encode(value), tail)
-            except UnicodeEncodeError:
-                made[id(value)] = b""
-        piece = made[id(value)]
+        piece = known(id(value))
+        if piece is None:
+            piece = made[id(value)] = _one(value, head, tail)
         if not piece and value is not UNSET:
             on_bad_text(place)
         found.append(piece)
     return found
+
+
+def _one(value: object, head: bytes, tail: bytes) -> bytes:
+    try:
+        return head + _encode(value) + tail
+    except UnicodeEncodeError:
+        return b""

@@ -14,15 +14,14 @@ from typing import Protocol
 
 from msgspec import UNSET
 
+from batchrunner.mapping.cells import EMPTY, Judge
 from batchrunner.mapping.conversions import canonical
 from batchrunner.mapping.fragments import pieces, text_pieces
 from batchrunner.mapping.origins import Origin
 from batchrunner.mapping.problems import Problem
-from batchrunner.mapping.sheet import Sheet, any_filled, each_once
+from batchrunner.mapping.sheet import Sheet, any_filled
 
 Values = list[object]
-Judge = Callable[[str], object]
-"""A cell's text to the value it becomes, to UNSET, or to a Problem."""
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -113,10 +112,11 @@ class TextCell:
 class ConvertedCell:
     """A cell whose texts become something else, each distinct text once where texts repeat."""
 
-    def __init__(self, origin: Origin, judge: Judge) -> None:
-        """`judge` also knows what an empty cell becomes."""
+    def __init__(self, origin: Origin, judge: Judge, blank: object) -> None:
+        """`blank` is what an empty cell becomes: UNSET, None, a default, or a Problem."""
         self._origin = origin
         self._judge = judge
+        self._blank = blank
         self.columns = origin.columns
 
     def values(self, sheet: Sheet) -> Values:
@@ -124,7 +124,11 @@ class ConvertedCell:
         return sheet.once((self, "values"), lambda: self._values(sheet))
 
     def _values(self, sheet: Sheet) -> Values:
-        return sheet.without_problems(each_once(self._origin.texts(sheet), self._judge), UNSET)
+        # Cells that differ in nothing but what empty ones become share their conversion.
+        found = sheet.once((self._origin, self._judge), lambda: self._judge.column(self._origin.texts(sheet)))
+        if EMPTY in found:
+            found = [self._blank if value is EMPTY else value for value in found]
+        return sheet.without_problems(found, UNSET)
 
     def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """The values as JSON."""
@@ -174,43 +178,68 @@ class Gathered:
         return any_filled([cell.filled(sheet) for cell in self._cells], len(sheet))
 
 
+Strip = bytes | list[bytes]
+"""A column of pieces; one piece alone stands for a column that is the same in every row."""
+
+
 class Object:
     """An object of the body, its fields in the order of the canonical payload."""
 
     def __init__(self, members: dict[str, Part]) -> None:
-        """Encode the names and the constants once; constants that stand side by side are one piece."""
+        """Encode the names once."""
         self._members = [(_name(name), members[name]) for name in sorted(members)]
         self._never_empty = any(isinstance(member, Constant) for _, member in self._members)
-        self._ends_constant = isinstance(self._members[-1][1], Constant)
         self.columns = tuple(dict.fromkeys(column for _, member in self._members for column in member.columns))
 
     def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """One object per row, left out where all its members are."""
-        if self._ends_constant:
-            return list(map(b"".join, zip(*self._columns(sheet, head + b"{", b"}" + tail), strict=True)))
-        inner = map(b"".join, zip(*self._columns(sheet, b"", b""), strict=True))
-        end = b"}" + tail
-        if self._never_empty:
-            return [b"%b{%b%b" % (head, text[:-1], end) for text in inner]
-        return [b"%b{%b%b" % (head, text[:-1], end) if text else b"" for text in inner]
+        return joined(self.strips(sheet, head, tail), sheet)
 
-    def _columns(self, sheet: Sheet, begin: bytes, end: bytes) -> list[Sequence[bytes]]:
-        """The members' pieces, each with a comma behind it, unless `end` stands there."""
-        columns: list[Sequence[bytes]] = []
-        constant = begin
-        for number, (name, member) in enumerate(self._members, 1):
-            if isinstance(member, Constant):
-                constant += name + member.encoded + (end if end and number == len(self._members) else b",")
-                continue
-            if constant:
-                columns.append([constant] * len(sheet))
-                constant = b""
-            columns.append(member.pieces(sheet, name, b","))
-        return [*columns, [constant] * len(sheet)] if constant else columns
+    def strips(self, sheet: Sheet, head: bytes, tail: bytes) -> list[Strip]:
+        """Columns that make the objects when they are joined row by row; an outer object takes them as its own."""
+        end = b"}" + tail
+        last = self._strips_of(*self._members[-1], sheet, end)
+        if all(map(all, [strip for strip in last if not isinstance(strip, bytes)])):  # no comma is left over
+            return [head + b"{", *self._all_but_the_last(sheet), *last]
+        last = self._strips_of(*self._members[-1], sheet, b",")
+        inner = joined([*self._all_but_the_last(sheet), *last], sheet)
+        begin = head + b"{"
+        if self._never_empty:
+            return [[begin + text[:-1] + end for text in inner]]
+        return [[begin + text[:-1] + end if text else b"" for text in inner]]
+
+    def _all_but_the_last(self, sheet: Sheet) -> list[Strip]:
+        return [strip for name, member in self._members[:-1] for strip in self._strips_of(name, member, sheet, b",")]
+
+    @staticmethod
+    def _strips_of(name: bytes, member: Part, sheet: Sheet, tail: bytes) -> list[Strip]:
+        match member:
+            case Constant():
+                return [name + member.encoded + tail]
+            case Object():
+                return member.strips(sheet, name, tail)
+        return [member.pieces(sheet, name, tail)]
 
     def filled(self, sheet: Sheet) -> list[bool]:
         """Where one of the members is filled."""
         return any_filled([member.filled(sheet) for _, member in self._members if member.columns], len(sheet))
+
+
+def joined(strips: Sequence[Strip], sheet: Sheet) -> list[bytes]:
+    """The pieces of each row as one; constants that stand side by side are joined beforehand."""
+    columns: list[list[bytes]] = []
+    constant = b""
+    for strip in strips:
+        if isinstance(strip, bytes):
+            constant += strip
+            continue
+        if constant:
+            columns.append([constant] * len(sheet))
+            constant = b""
+        columns.append(strip)
+    if constant:
+        columns.append([constant] * len(sheet))
+    return columns[0] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
 
 
 def _name(name: str) -> bytes:

@@ -62,11 +62,10 @@ class Sheet:
         """The values with something in the places of Problems, which are noted against their rows."""
         if Problem not in set(map(type, values)):
             return values
-        kept = []
-        for place, value in enumerate(values):
-            if isinstance(value, Problem):
-                self.note(place, value)
-            kept.append(instead if isinstance(value, Problem) else value)
+        kept = list(values)
+        for place in [place for place, value in enumerate(values) if type(value) is Problem]:
+            self.note(place, values[place])
+            kept[place] = instead
         return kept
 
     def note(self, place: int, problem: Problem) -> None:
@@ -88,10 +87,15 @@ def any_filled(columns: Sequence[Sequence[bool]], rows: int) -> list[bool]:
     return list(map(any, zip(*columns, strict=True)))
 
 
+def mostly_distinct(texts: Sequence[Hashable]) -> bool:
+    """Whether texts hardly repeat, by the first of them."""
+    sample = texts[:_SAMPLE]
+    return len(set(sample)) > _MOSTLY_DISTINCT * len(sample)
+
+
 def each_once(texts: Sequence[K], make: Callable[[K], T]) -> list[T]:
     """What `make` gives for each text, called once per distinct text where texts repeat."""
-    sample = texts[:_SAMPLE]
-    if len(set(sample)) > _MOSTLY_DISTINCT * len(sample):
+    if mostly_distinct(texts):
         return list(map(make, texts))
     made = {text: make(text) for text in set(texts)}
     return list(map(made.__getitem__, texts))
