@@ -197,16 +197,13 @@ class Object:
 
     def strips(self, sheet: Sheet, head: bytes, tail: bytes) -> list[Strip]:
         """Columns that make the objects when they are joined row by row; an outer object takes them as its own."""
-        end = b"}" + tail
+        begin, end = head + b"{", b"}" + tail
         last = self._strips_of(*self._members[-1], sheet, end)
         if all(map(all, [strip for strip in last if not isinstance(strip, bytes)])):  # no comma is left over
-            return [head + b"{", *self._all_but_the_last(sheet), *last]
-        last = self._strips_of(*self._members[-1], sheet, b",")
-        inner = joined([*self._all_but_the_last(sheet), *last], sheet)
-        begin = head + b"{"
-        if self._never_empty:
-            return [[begin + text[:-1] + end for text in inner]]
-        return [[begin + text[:-1] + end if text else b"" for text in inner]]
+            return [begin, *self._all_but_the_last(sheet), *last]
+        rows = zip(joined(self._all_but_the_last(sheet), sheet), joined(last, sheet), strict=True)
+        empty = begin + end if self._never_empty else b""
+        return [[begin + rest + one if one else begin + rest[:-1] + end if rest else empty for rest, one in rows]]
 
     def _all_but_the_last(self, sheet: Sheet) -> list[Strip]:
         return [strip for name, member in self._members[:-1] for strip in self._strips_of(name, member, sheet, b",")]
@@ -239,7 +236,9 @@ def joined(strips: Sequence[Strip], sheet: Sheet) -> list[bytes]:
         columns.append(strip)
     if constant:
         columns.append([constant] * len(sheet))
-    return columns[0] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
+    if len(columns) < 2:  # noqa: PLR2004  nothing to join
+        return columns[0] if columns else [b""] * len(sheet)
+    return list(map(b"".join, zip(*columns, strict=True)))
 
 
 def _name(name: str) -> bytes:
