@@ -18,9 +18,9 @@ examples. A change here is a change of every key: all rows would be sent again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, cast
 
 from batchrunner.model import Key
 
@@ -55,3 +55,45 @@ class KeyMaker:
         else:
             what_hash.update(_framed(fingerprint.encode(), str(row_number).encode()))
         return Key(who[:8] + what_hash.digest())
+
+    def keys(
+        self, searches: Sequence[Sequence[str]], payloads: Sequence[bytes], origins: Iterable[tuple[str, int]] = ()
+    ) -> list[Key]:
+        """The keys of many requests, the very same that `key` makes.
+
+        `searches` has a column for each field that profiles are looked up by. `origins`, a fingerprint and a row
+        number for each request, are asked for by `file` alone.
+        """
+        framed = map(b"".join, zip(*map(_framed_column, searches), strict=True))
+        copy_who, copy_what = self._who.copy, self._what.copy
+        made: list[bytes] = []
+        if self._repeat == "identity":
+            for search in framed:
+                who = copy_who()
+                who.update(search)
+                made.append(who.digest())
+            return cast("list[Key]", made)
+        whats = (
+            payloads
+            if self._repeat == "unchanged"
+            else [_framed(fingerprint.encode(), str(number).encode()) for fingerprint, number in origins]
+        )
+        for search, rest in zip(framed, whats, strict=True):  # one plain loop: each call in it is a tenth of a row
+            who = copy_who()
+            who.update(search)
+            what = copy_what()
+            what.update(rest)
+            made.append(who.digest()[:8] + what.digest())
+        return cast("list[Key]", made)
+
+
+_LENGTHS = tuple(length.to_bytes(8, "big") for length in range(256))
+
+
+def _framed_column(values: Sequence[str]) -> list[bytes]:
+    """Each value as `key` hashes it."""
+    folded = map(str.casefold, map(str.strip, values))
+    texts = [text.encode("utf-8", "surrogatepass") for text in folded]
+    if texts and max(map(len, texts)) < len(_LENGTHS):
+        return [_LENGTHS[len(text)] + text for text in texts]
+    return [_framed(text) for text in texts]

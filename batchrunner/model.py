@@ -42,7 +42,7 @@ class State(enum.IntEnum):
 
 
 class SkipReason(enum.StrEnum):
-    """Why the gate held a row back."""
+    """Why a row was held back: by the gate, or by the job itself."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -52,6 +52,8 @@ class SkipReason(enum.StrEnum):
     """It failed or was rejected, and a later run has sent a newer request about the same person."""
     WINDOW = "window"
     """In doubt, and the Request-ID is too old for the platform to recognise a repeat."""
+    FILTERED = "filtered"
+    """The job's `when` does not hold for it."""
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -140,6 +142,20 @@ class Skipped(Value, frozen=True):
     request: Request
     reason: SkipReason
 
+
+class Filtered(Value, frozen=True):
+    """Not to be sent at all, as the job's `when` says. It never reaches the gate."""
+
+    row: Row
+
+    @property
+    def reason(self) -> SkipReason:
+        """As a skipped row has one."""
+        return SkipReason.FILTERED
+
+
+Mapped = Request | Unusable | Filtered
+"""What the mapper makes of a row."""
 
 Outcome = Accepted | Rejected | Failed | InDoubt
 """How a claimed row ends."""

@@ -9,7 +9,7 @@ from batchrunner.model import (
     Claim,
     EntryRef,
     Key,
-    Request,
+    Mapped,
     RequestId,
     RunId,
     Settled,
@@ -69,8 +69,8 @@ class Reader(Protocol):
 class Mapper(Protocol):
     """Rows to requests: pure."""
 
-    def map(self, chunk: Chunk) -> list[Request | Unusable]:
-        """One Request or Unusable per row of the chunk (not for its broken records), in row order."""
+    def map(self, chunk: Chunk) -> list[Mapped]:
+        """One Request, Unusable or Filtered per row of the chunk (not for its broken records), in row order."""
         ...
 
 

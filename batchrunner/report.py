@@ -26,6 +26,7 @@ REASONS = {
     SkipReason.REPEAT_IN_RUN: "repeats of another row in this run",
     SkipReason.REPLACED: "ended badly before, and something newer was accepted for the person since",
     SkipReason.IN_DOUBT: "in doubt, waiting for your decision: 'resolve'",
+    SkipReason.FILTERED: "left out by the job's `when`",
     SkipReason.WINDOW: "in doubt for too long to send again safely: 'resolve'",
 }
 

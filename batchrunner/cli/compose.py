@@ -19,7 +19,7 @@ from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
-from batchrunner.mapping import compile_mapping, job_from_mapping_text, mapping_text, reads_alike
+from batchrunner.mapping import compile_mapping, job_from_mapping_text, mapping_text, reads_alike, reads_files
 from batchrunner.model import RunId, State
 from batchrunner.pipeline import (
     Admission,
@@ -35,7 +35,7 @@ from batchrunner.pipeline import (
 from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
-from batchrunner.sources import open_source
+from batchrunner.sources import CHUNK_ROWS, open_source
 from batchrunner.stopwatch import Stopwatch
 from batchrunner.submit import (
     AdaptiveLimit,
@@ -58,6 +58,9 @@ def milliseconds(duration: timedelta) -> int:
 
 # --- inputs ------------------------------------------------------------------------------------
 
+ROWS_WITH_FILES = 100
+"""Rows mapped at once where each carries the content of a file: memory stays flat."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
@@ -74,7 +77,7 @@ def open_sources(job: Job, paths: Sequence[Path]) -> list[OpenSource]:
 
 
 def _open(job: Job, path: Path) -> OpenSource:
-    reader = open_source(path, job.source)
+    reader = open_source(path, job.source, ROWS_WITH_FILES if reads_files(job) else CHUNK_ROWS)
     table = job.source
     shape = Shape(
         reader.source.fingerprint,

@@ -24,17 +24,16 @@ from batchrunner.cli.options import (
 from batchrunner.config import Job, load_job, read_token
 from batchrunner.errors import ConfigError
 from batchrunner.mapping import lint_mapping
-from batchrunner.model import Claim, Request, RequestId, Totals, Unusable
+from batchrunner.model import Claim, Filtered, Mapped, RequestId, Totals, Unusable
 from batchrunner.pipeline import Input, in_file_order
 from batchrunner.progress import Bar
+from batchrunner.report import REASONS
 
 EXAMPLE_ID = RequestId("00000000-0000-4000-8000-000000000000")
 """Stands in a preview where a run would put a Request-ID of the row's own."""
 
 
-def _rows(
-    sources: Sequence[compose.OpenSource], inputs: Sequence[Input]
-) -> Iterator[tuple[Path, int, Request | Unusable]]:
+def _rows(sources: Sequence[compose.OpenSource], inputs: Sequence[Input]) -> Iterator[tuple[Path, int, Mapped]]:
     """Every row with its file and the bytes read so far."""
     before = 0
     for opened, one in zip(sources, inputs, strict=True):
@@ -73,10 +72,12 @@ def _token_or_mask(job: Job) -> str:
         return "no-token-set"
 
 
-def _shown(api: Api, path: Path, judged: Request | Unusable) -> dict[str, Any]:
+def _shown(api: Api, path: Path, judged: Mapped) -> dict[str, Any]:
     where = {"source": str(path), "row": judged.row.number, "line": judged.row.line}
     if isinstance(judged, Unusable):
         return {**where, "unusable": judged.code, "reason": judged.text}
+    if isinstance(judged, Filtered):
+        return {**where, "skipped": judged.reason.value, "reason": REASONS[judged.reason]}
     masked = api.masked(api.request_for(Claim(1, judged, EXAMPLE_ID, 0)))
     headers = [list(header) for header in masked.headers]
     return {**where, "method": masked.method, "url": masked.url, "headers": headers, "body": masked.body}
@@ -86,6 +87,8 @@ def _preview_text(shown: dict[str, Any]) -> str:
     head = f"# row {shown['row']}, line {shown['line']} of {shown['source']}"
     if "unusable" in shown:
         return f"{head}\nunusable ({shown['unusable']}): {shown['reason']}"
+    if "skipped" in shown:
+        return f"{head}\nskipped ({shown['skipped']}): {shown['reason']}"
     headers = "\n".join(f"{name}: {value}" for name, value in shown["headers"])
     return f"{head}\n{shown['method']} {shown['url']}\n{headers}\n\n{shown['body']}"
 
@@ -106,15 +109,18 @@ def check(job: Path, sources: tuple[Path, ...], output: str, no_progress: bool, 
     inputs = compose.mapped(loaded, opened)
     size = sum(one.reader.source.size_bytes for one in opened)
     unusable: list[dict[str, Any]] = []
-    usable = 0
+    usable = filtered = 0
     with Bar(size, loaded.name, shown=False if no_progress or quiet else None) as bar:
         for path, position, judged in _rows(opened, inputs):
             if isinstance(judged, Unusable):
                 unusable.append(_fault(path, judged, output))
+            elif isinstance(judged, Filtered):
+                filtered += 1
             else:
                 usable += 1
-            bar.update(position, Totals(read=usable + len(unusable), accepted=usable, unusable=len(unusable)), 0)
-    _tell_check(loaded, usable, unusable, output)
+            read = usable + filtered + len(unusable)
+            bar.update(position, Totals(read=read, accepted=usable, unusable=len(unusable)), 0)
+    _tell_check(loaded, usable, filtered, unusable, output)
     raise SystemExit(Exit.SOME_BAD if unusable else Exit.OK)
 
 
@@ -130,15 +136,16 @@ def _fault(path: Path, judged: Unusable, output: str) -> dict[str, Any]:
     }
 
 
-def _tell_check(job: Job, usable: int, unusable: Sequence[dict[str, Any]], output: str) -> None:
+def _tell_check(job: Job, usable: int, filtered: int, unusable: Sequence[dict[str, Any]], output: str) -> None:
     codes = Counter(one["code"] for one in unusable)
     if output == "json":
-        read = usable + len(unusable)
+        read = usable + filtered + len(unusable)
         say_json(
             {
                 "job": job.name,
                 "read": read,
                 "usable": usable,
+                "filtered": filtered,
                 "unusable": len(unusable),
                 "codes": codes,
                 "rows": unusable,
@@ -146,4 +153,7 @@ def _tell_check(job: Job, usable: int, unusable: Sequence[dict[str, Any]], outpu
         )
         return
     why = ", ".join(f"{code} ({count})" for code, count in codes.most_common())
-    click.echo(f"{job.name}: {usable} rows can be sent, {len(unusable)} are unusable{': ' if why else ''}{why}")
+    left_out = f"{filtered} are left out by `when`, " if filtered else ""
+    click.echo(
+        f"{job.name}: {usable} rows can be sent, {left_out}{len(unusable)} are unusable{': ' if why else ''}{why}"
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Cell, Job, Node, SourceTable
+from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
 from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
+from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
 from batchrunner.config.units import (
     Concurrency,
     ErrorLimit,
@@ -16,6 +17,7 @@ from batchrunner.config.units import (
 
 __all__ = [
     "ANY_OF",
+    "ORIGINS",
     "SEARCH_FIELDS",
     "Cell",
     "Concurrency",
@@ -23,6 +25,7 @@ __all__ = [
     "Job",
     "Node",
     "Rate",
+    "Scalar",
     "SourceTable",
     "job_schema",
     "load_job",

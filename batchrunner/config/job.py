@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from batchrunner.config.nodes import Empty, NodeField, Nodes
+from batchrunner.config.nodes import Table as _Table
 from batchrunner.config.units import (
     MOST_IN_FLIGHT,
     Concurrency,
@@ -58,12 +60,6 @@ MaxErrors = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?%?\s*$"}]}
     ),
 ]
-
-
-class _Table(BaseModel):
-    """A table of the job file: unknown keys are refused, values are what they look like."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
 class SourceTable(_Table):
@@ -167,97 +163,6 @@ class TargetTable(_Table):
         return f"{scheme}://{rest.rstrip('/')}".lower()
 
 
-Conversion = Literal["text", "int", "float", "bool", "date", "datetime", "phone", "email", "list", "json"]
-Empty = Literal["omit", "null", "keep"]
-
-
-class Cell(_Table):
-    """A value taken from the row: `{ column = "Birth date", as = "date", format = "%d.%m.%Y" }`."""
-
-    column: str | None = Field(default=None, description="The column whose cell is converted.")
-    template: str | None = Field(default=None, description="A text with {Column} placeholders, instead of a column.")
-    as_: Conversion = Field(default="text", alias="as", description="What the text becomes.")
-    required: bool = Field(default=False, description="A row without it is unusable.")
-    default: str | int | float | bool | None = Field(default=None, description="Taken when the cell is empty.")
-    empty: Empty | None = Field(default=None, description="For this value, instead of [rules] empty.")
-    format: str | None = Field(default=None, description="Of a date or datetime, as strptime reads it.")
-    timezone: str | None = Field(default=None, description="Of a datetime that names none, as Europe/Moscow.")
-    region: str | None = Field(default=None, description="Of a phone that names none, as RU.")
-    separator: str | None = Field(default=None, min_length=1, description="Between the items of a list; default ','.")
-    decimal: str | None = Field(default=None, min_length=1, max_length=1, description="Of a float; default '.'.")
-    true: tuple[str, ...] | None = Field(default=None, strict=False, description="Words that mean true.")
-    false: tuple[str, ...] | None = Field(default=None, strict=False, description="Words that mean false.")
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if (self.column is None) == (self.template is None):
-            raise PydanticCustomError("origin", "needs either `column` or `template`, and not both")
-        return self
-
-    @model_validator(mode="after")
-    def _options_that_fit(self) -> Self:
-        for option, conversions in _OPTIONS.items():
-            if getattr(self, option) is not None and self.as_ not in conversions:
-                fits = " or ".join(f'as = "{name}"' for name in conversions)
-                raise PydanticCustomError(
-                    "option",
-                    '`{option}` goes with {fits}, not with as = "{given}"',
-                    {"option": option, "fits": fits, "given": self.as_},
-                )
-        if self.as_ in ("date", "datetime") and self.format is None:
-            raise PydanticCustomError("option", 'as = "{given}" needs `format`, as in "%d.%m.%Y"', {"given": self.as_})
-        return self
-
-
-_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "format": ("date", "datetime"),
-    "timezone": ("datetime",),
-    "region": ("phone",),
-    "separator": ("list",),
-    "decimal": ("float",),
-    "true": ("bool",),
-    "false": ("bool",),
-}
-
-Node = Any
-"""A value of the request: a constant, a text with {Column} placeholders, a Cell, a dict of Nodes or a list of them."""
-
-
-def _parse_node(value: object) -> Node:
-    """Tell a Cell (a table that has `column` or `template`) from a plain object of the body."""
-    if isinstance(value, Cell | str | int | float | bool):
-        return value
-    if isinstance(value, Mapping):
-        if _is_cell(value):
-            return Cell.model_validate(value)
-        return {str(name): _parse_node(part) for name, part in value.items()}
-    if isinstance(value, date | time):  # TOML has them as types of their own; `datetime` is a `date`
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return tuple(_parse_node(part) for part in value)
-    raise PydanticCustomError("node", "must be a text, a number, true or false, a table or a list")
-
-
-def _is_cell(value: Mapping[Any, object]) -> bool:
-    # An object of the body may well have a field called `column`; a Cell has nothing but its own options.
-    named = {"column", "template"} & set(value)
-    return bool(named) and all(isinstance(value[name], str) for name in named)
-
-
-CELL_MARK = "<cell>"
-"""Stands for the schema of a Cell until `job_schema` puts it in: a model cannot refer to one it does not hold."""
-
-_NODE_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": ["string", "number", "boolean"]},
-        {"const": CELL_MARK},
-        {"type": "array"},
-        {"type": "object"},
-    ]
-}
-NodeField = Annotated[Any, BeforeValidator(_parse_node), WithJsonSchema(_NODE_SCHEMA)]
-Nodes = Annotated[dict[str, NodeField], WithJsonSchema({"type": "object", "additionalProperties": _NODE_SCHEMA})]
-
 Matching = Literal[
     "email", "email_profile", "email_sub", "phone", "phone_sub", "profile_id",
     "custom", "custom_sub", "push_sub", "email_phone", "email_phone_sub",
@@ -334,6 +239,9 @@ class RulesTable(_Table):
         "hold: wait for a person.",
     )
     empty: Empty = Field(default="omit", description="What an empty cell becomes.")
+    when: str | None = Field(
+        default=None, description='Which rows are sent at all, as "{Country} == RU and {Age} >= 18"; default: all.'
+    )
 
 
 class LimitsTable(_Table):

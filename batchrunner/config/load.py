@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from batchrunner.config.job import CELL_MARK, Cell, Job
+from batchrunner.config.job import Job
+from batchrunner.config.nodes import CELL_MARK, Cell
 from batchrunner.errors import ConfigError
 
 TOKEN_VARIABLE = "ALTCRAFT_TOKEN"  # noqa: S105  the name of a variable, not a token

@@ -12,7 +12,15 @@ from batchrunner.mapping.texts import job_from_mapping_text, mapping_text, reads
 from batchrunner.model import Source
 from batchrunner.ports import Mapper
 
-__all__ = ["compile_mapping", "job_from_mapping_text", "lint_mapping", "mapping_columns", "mapping_text", "reads_alike"]
+__all__ = [
+    "compile_mapping",
+    "job_from_mapping_text",
+    "lint_mapping",
+    "mapping_columns",
+    "mapping_text",
+    "reads_alike",
+    "reads_files",
+]
 
 
 def compile_mapping(job: Job, source: Source, columns: Sequence[str], source_name: str) -> Mapper:
@@ -29,6 +37,13 @@ def lint_mapping(job: Job) -> list[str]:
     compiler = Compiler(job)
     compiler.plan()
     return compiler.mistakes
+
+
+def reads_files(job: Job) -> bool:
+    """Whether the mapping puts the content of files into requests, which makes them large."""
+    compiler = Compiler(job)
+    compiler.plan()
+    return compiler.reads_files
 
 
 def mapping_columns(job: Job) -> list[str]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec import UNSET
 
 from batchrunner.config import Cell
-from batchrunner.mapping import conversions, phones
+from batchrunner.mapping import conversions, files, phones
 from batchrunner.mapping.conversions import Convert, canonical
+from batchrunner.mapping.maps import about_map, mapped
 from batchrunner.mapping.problems import Problem, is_blank, shape
+from batchrunner.mapping.sheet import each_once, mostly_distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +32,95 @@ class EmptyRule:
     """Why a row without it is unusable, or None."""
 
 
-def judged(cell: Cell, rule: EmptyRule) -> Callable[[str], object]:
-    """The function that turns one text into the cell's value, into UNSET, or into a Problem."""
-    convert = converter(cell)
-    blank = _blank(cell, rule, convert)
-    subject, code = subject_of(cell), f"bad_{cell.as_}"
+class Empty(enum.Enum):
+    """The type of EMPTY."""
 
-    def judge(text: str) -> object:
-        if not text or text.isspace():
-            return blank
-        try:
-            return convert(text)
-        except ValueError as error:
-            return Problem(code, f"{subject}: '{shape(text)}' {error}")
-
-    # A list of nothing but separators is empty too.
-    return judge if cell.as_ != "list" else lambda text: judge(text) or blank
+    EMPTY = enum.auto()
 
 
-def _blank(cell: Cell, rule: EmptyRule, convert: Convert) -> object:
+EMPTY = Empty.EMPTY
+"""What a judge makes of an empty text: what that means is for the place in the request to say."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Turns the text of a cell into its value, into EMPTY, or into a Problem."""
+
+    convert: Convert
+    are_plain: ArePlain | None
+    subject: str
+    code: str
+
+    def __call__(self, text: str) -> object:
+        """Judge one text."""
+        return self._each((text,))[0]
+
+    def column(self, texts: Sequence[str]) -> list[object]:
+        """Judge many texts: what they become is the same as one by one."""
+        if not mostly_distinct(texts):
+            return each_once(texts, self)
+        if self.are_plain is None:
+            return self._each(texts)
+        values: list[object] = []
+        for start in range(0, len(texts), _BLOCK):
+            block = texts[start : start + _BLOCK]
+            values += block if self.are_plain(block) else self._each(block)
+        return values
+
+    def _each(self, texts: Sequence[str]) -> list[object]:
+        convert = self.convert
+        values: list[object] = []
+        append = values.append
+        for text in texts:
+            if not text or text.isspace():
+                append(EMPTY)
+                continue
+            try:
+                append(convert(text))
+            except ValueError as error:
+                append(Problem(self.code, f"{self.subject}: '{shape(text)}' {error}"))
+        return values
+
+
+ArePlain = Callable[[Sequence[str]], bool]
+"""Whether all of these texts convert to themselves, as far as one look tells; it may say no too often."""
+
+_BLOCK = 32
+"""Texts looked at together: few enough that one which is not plain costs little."""
+
+
+def judge_of(cell: Cell, home: Path) -> Judge:
+    """The judge of a cell whose options are all right. Files are looked for beneath a folder of `home`."""
+    are_plain = conversions.are_plain_emails if cell.as_ == "email" and cell.map is None else None
+    code = f"bad_{'value' if cell.map and cell.as_ == 'text' else cell.as_}"
+    convert = converter(cell, home)
+    if cell.map is not None or cell.as_ == "list":
+        convert = _emptied(convert)
+    return Judge(convert, are_plain, subject_of(cell), code)
+
+
+def _emptied(convert: Convert) -> Convert:
+    """The conversion, with EMPTY for what it leaves out, and for a list of nothing but separators."""
+
+    def convert_or_empty(text: str) -> object:
+        value = convert(text)
+        return EMPTY if value is UNSET or value == [] else value
+
+    return convert_or_empty
+
+
+def is_plain(cell: Cell) -> bool:
+    """Whether the cell's text goes into the body as it is."""
+    return cell.as_ == "text" and cell.map is None
+
+
+def blank_of(cell: Cell, rule: EmptyRule, home: Path) -> object:
     """What an empty cell becomes. `keep` means something for texts only: an empty date is no date."""
     if cell.default is not None:
-        return _default(cell, convert)
+        return _default(cell, converter(cell, home))
     if cell.required or rule.needed:
-        return Problem("missing", f"{subject_of(cell)} is empty, {rule.needed or 'and the job requires it'}")
+        are = "are" if len(cell.pick or cell.columns or ()) > 1 else "is"
+        return Problem("missing", f"{subject_of(cell)} {are} empty, {rule.needed or 'and the job requires it'}")
     match rule.empty if rule.overrides or cell.empty is None else cell.empty:
         case "null":
             return None
@@ -62,11 +131,20 @@ def _blank(cell: Cell, rule: EmptyRule, convert: Convert) -> object:
 
 def subject_of(cell: Cell) -> str:
     """How sentences call the cell."""
-    return f"template '{cell.template}'" if cell.column is None else f"column '{cell.column}'"
+    if cell.template is not None:
+        return f"template '{cell.template}'"
+    names = (cell.column,) if cell.column is not None else cell.pick or cell.columns or ()
+    quoted = " and ".join(f"'{name}'" for name in names)
+    return f"column{'' if len(names) == 1 else 's'} {quoted}"
 
 
-def converter(cell: Cell) -> Convert:  # noqa: C901  one case for each conversion
-    """The conversion of a cell whose options are all right."""
+def converter(cell: Cell, home: Path) -> Convert:
+    """What becomes of a text that is not empty, in a cell whose options are all right. Raises ValueError then."""
+    convert = _conversion(cell, home)
+    return convert if cell.map is None else mapped(cell.map, cell.unmapped, convert)
+
+
+def _conversion(cell: Cell, home: Path) -> Convert:  # noqa: C901  one case for each conversion
     match cell.as_:
         case "text":
             return conversions.parse_text
@@ -88,6 +166,10 @@ def converter(cell: Cell) -> Convert:  # noqa: C901  one case for each conversio
             return conversions.list_parser(cell.separator or ",")
         case "json":
             return conversions.parse_json_canonically
+        case "base64":
+            return files.parse_base64
+        case "file":
+            return files.file_reader(home / (cell.folder or ""), cell.max_bytes or files.MAX_BYTES)
 
 
 def _words(cell: Cell) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -106,6 +188,9 @@ def _default(cell: Cell, convert: Convert) -> object:
         if is_blank(default):
             raise ValueError("is empty; leave it out, and say what empty cells become with `empty`")
         return convert(default)
+    if cell.map is not None:  # what the map gives, not what it is asked
+        conversions.check_numbers(default)
+        return default
     if cell.as_ == "json":
         conversions.check_numbers(default)
         return canonical(default)
@@ -121,16 +206,18 @@ _READY: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bo
 # --- complaints --------------------------------------------------------------------------------
 
 
-def complaints_about(cell: Cell) -> list[str]:
-    """What is wrong with the options of a cell, a sentence each."""
+def complaints_about(cell: Cell, home: Path) -> list[str]:
+    """What is wrong with the options of a cell of a job in this folder, a sentence each."""
     complaints = [
         *_about_form(cell),
         *_about_zone(cell),
         *_about_region(cell),
         *_about_decimal(cell),
         *_about_words(cell),
+        *about_map(cell.map, cell.unmapped),
+        *_about_folder(cell, home),
     ]
-    return complaints or _about_default(cell)
+    return complaints or _about_default(cell, home)
 
 
 def _about_form(cell: Cell) -> list[str]:
@@ -175,11 +262,17 @@ def _about_words(cell: Cell) -> list[str]:
     return [f"'{word}' means both true and false; give both `true` and `false`" for word in sorted(true & false)]
 
 
-def _about_default(cell: Cell) -> list[str]:
-    if cell.default is None:
+def _about_folder(cell: Cell, home: Path) -> list[str]:
+    if cell.folder is None or (home / cell.folder).is_dir():
+        return []
+    return [f"folder '{cell.folder}' is not there; make it, or name another one relative to the job file"]
+
+
+def _about_default(cell: Cell, home: Path) -> list[str]:
+    if cell.default is None or cell.as_ == "file":  # whether a file is there is found out when it is needed
         return []
     try:
-        _default(cell, converter(cell))
+        _default(cell, converter(cell, home))
     except ValueError as error:
         return [f"default {cell.default!r} {error}"]
     return []

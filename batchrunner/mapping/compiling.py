@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from batchrunner.config import ANY_OF, SEARCH_FIELDS, Cell, Job, Node
-from batchrunner.mapping.cells import EmptyRule, complaints_about, judged
+from batchrunner.mapping.cells import EmptyRule, Judge, blank_of, complaints_about, is_plain, judge_of
+from batchrunner.mapping.conditions import Condition, parse_condition
 from batchrunner.mapping.conversions import check_numbers
-from batchrunner.mapping.parts import Array, Constant, ConvertedCell, Filled, Judge, Object, Part, TextCell
-from batchrunner.mapping.problems import is_blank
-from batchrunner.mapping.templates import Piece, Placeholder, parse_template
+from batchrunner.mapping.origins import Column, Origin, Pick, Template
+from batchrunner.mapping.parts import Array, Constant, ConvertedCell, Gathered, Object, Part, TextCell
+from batchrunner.mapping.problems import Problem, is_blank
+from batchrunner.mapping.templates import Piece, Placeholder, columns_of, parse_template
+
+LeafPart = TextCell | ConvertedCell | Gathered
+"""What has values of its own."""
 
 _BODY = ("data", "content", "attach")
 _FLAGS = ("skip_triggers", "skip_invalid_subscriptions", "detect_geo")
@@ -26,9 +33,11 @@ _NOTHING = Constant("")
 class Plan:
     """The body by its fields: what the profile is searched by, what never changes, and the rest."""
 
-    search: dict[str, Part]
+    search: dict[str, Constant | LeafPart]
     constants: dict[str, Part]
     body: dict[str, Part]
+    when: Condition | None = None
+    """Which rows are sent at all; None: all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,11 @@ class Compiler:
         self._known = None if columns is None else {*columns, *job.source.optional}
         self._columns = list(columns or ())
         self._source_name = source_name
-        self._judges: dict[tuple[Cell, EmptyRule], Judge] = {}
+        self._home = job.beside(".")
+        self._leaves: dict[object, LeafPart] = {}
+        self._judges: dict[str, Judge] = {}
+        self.reads_files = False
+        """Whether the content of files goes into requests."""
         self.uses: list[Use] = []
         self.mistakes: list[str] = []
 
@@ -61,7 +74,7 @@ class Compiler:
             if getattr(request, name) is not None
         }
         body = {name: self._part(f"request.{name}", written) for name in _BODY if (written := getattr(request, name))}
-        return Plan(search, self._constants(), body)
+        return Plan(search, self._constants(), body, self._when())
 
     def _constants(self) -> dict[str, Part]:
         request = self._job.request
@@ -73,7 +86,7 @@ class Compiler:
 
     # --- what the profile is searched by ---
 
-    def _search(self, name: str, node: Node) -> Part:
+    def _search(self, name: str, node: Node) -> Constant | LeafPart:
         key = f"request.{name}"
         if name == "field_name":  # the name of a field of the platform, not a template
             return Constant(node)
@@ -82,7 +95,14 @@ class Compiler:
             return _NOTHING
         either = self._job.request.matching in ANY_OF and self._both_are_mapped()
         reason = None if either else "and the profile is looked up by it"
-        return self._part(key, node, EmptyRule("omit", overrides=True, needed=reason))
+        rule = EmptyRule("omit", overrides=True, needed=reason)
+        match node:
+            case Cell():
+                return self._cell(key, node, rule)
+            case str():
+                return self._text(key, node, rule)
+        self._check_constant(key, node)
+        return Constant(node)
 
     def _both_are_mapped(self) -> bool:
         request = self._job.request
@@ -120,46 +140,100 @@ class Compiler:
             return Constant([item.value for item in items if isinstance(item, Constant)])
         return Array(items)
 
-    def _text(self, key: str, text: str, rule: EmptyRule) -> Part:
+    def _text(self, key: str, text: str, rule: EmptyRule) -> Constant | LeafPart:
         try:
             pieces = parse_template(text)
         except ValueError as error:
             self._mistake(key, f"template '{text}' {error}")
             return _NOTHING
-        if any(isinstance(piece, Placeholder) for piece in pieces):
+        if columns_of(pieces):
             return self._cell(key, Cell(template=text), rule)
         return Constant("".join(map(str, pieces)))
 
-    def _cell(self, key: str, cell: Cell, rule: EmptyRule) -> Part:
-        complaints = complaints_about(cell)
+    def _cell(self, key: str, cell: Cell, rule: EmptyRule) -> Constant | LeafPart:
+        self.reads_files |= cell.as_ == "file"
+        complaints = complaints_about(cell, self._home)
         for complaint in complaints:
             self._mistake(key, complaint)
-        pieces = self._pieces(key, cell)
-        columns = [piece.column for piece in pieces if isinstance(piece, Placeholder)]
+        origins = self._origins(key, cell)
+        columns = [column for origin in origins for column in origin.columns]
         for column in columns:
             self._use(key, column)
-        return _NOTHING if complaints or not columns else self._leaf(cell, pieces, rule)
+        if complaints or not columns:
+            return _NOTHING
+        # Told apart by their text: 1 and true are equal to Python, and not to the platform.
+        written = cell.model_copy(update={"column": None, "template": None})
+        return self._leaf((tuple(origins), written.model_dump_json(), rule), cell, origins, rule)
 
-    def _leaf(self, cell: Cell, pieces: tuple[Piece, ...], rule: EmptyRule) -> Part:
-        if len(pieces) > 1:
-            return Filled(pieces, judged(cell, rule))
-        (piece,) = pieces
-        column = piece.column if isinstance(piece, Placeholder) else ""
-        one = cell.model_copy(update={"column": column, "template": None})  # "{Email}" is the column Email
-        judge = self._judges.setdefault((one, rule), judged(one, rule))
-        return TextCell(column, judge("")) if one.as_ == "text" else ConvertedCell(column, judge)
+    def _leaf(self, same: object, cell: Cell, origins: Sequence[Origin], rule: EmptyRule) -> LeafPart:
+        """One part for all places that ask for the same, so that it is converted once."""
+        if same not in self._leaves:
+            self._leaves[same] = self._new_leaf(cell, origins, rule)
+        return self._leaves[same]
 
-    def _pieces(self, key: str, cell: Cell) -> tuple[Piece, ...]:
+    def _new_leaf(self, cell: Cell, origins: Sequence[Origin], rule: EmptyRule) -> LeafPart:
+        if cell.columns is not None:
+            items = [self._item(cell, origin) for origin in origins]
+            blank = blank_of(cell, rule, self._home)
+            whole = blank if blank is UNSET or blank is None or isinstance(blank, Problem | list) else [blank]
+            return Gathered(items, whole, flat=cell.as_ == "list")
+        one = _subject(cell, origins[0])
+        blank = blank_of(one, rule, self._home)
+        return TextCell(origins[0], blank) if is_plain(one) else ConvertedCell(origins[0], self._judge(one), blank)
+
+    def _item(self, cell: Cell, origin: Origin) -> ConvertedCell:
+        one = cell.model_copy(
+            update={"column": origin.columns[0], "columns": None, "required": False, "default": None, "empty": "omit"}
+        )
+        return ConvertedCell(origin, self._judge(one), UNSET)
+
+    def _judge(self, cell: Cell) -> Judge:
+        """One judge for all cells that differ in nothing but what empty ones become."""
+        same = cell.model_copy(update={"required": False, "default": None, "empty": None}).model_dump_json()
+        if same not in self._judges:
+            self._judges[same] = judge_of(cell, self._home)
+        return self._judges[same]
+
+    def _origins(self, key: str, cell: Cell) -> list[Origin]:
+        """One origin; or one for each of several `columns`."""
+        if cell.columns is not None:
+            return [Column(name) for name in cell.columns]
+        if cell.pick is not None:
+            return [Pick(cell.pick)]
         if cell.template is None:
-            return (Placeholder(cell.column or ""),)
+            return [Column(cell.column or "")]
+        pieces = self._pieces(key, cell.template)
+        match pieces:
+            case ():
+                return []
+            case (Placeholder(column, chain),) if not chain:  # "{Email}" is the column Email
+                return [Column(column)]
+        return [Template(pieces)]
+
+    def _pieces(self, key: str, template: str) -> tuple[Piece, ...]:
         try:
-            pieces = parse_template(cell.template)
+            pieces = parse_template(template)
         except ValueError as error:
-            self._mistake(key, f"template '{cell.template}' {error}")
+            self._mistake(key, f"template '{template}' {error}")
             return ()
-        if not any(isinstance(piece, Placeholder) for piece in pieces):
-            self._mistake(key, f"template '{cell.template}' names no {{Column}}; write a constant as a plain text")
+        if not columns_of(pieces):
+            self._mistake(key, f"template '{template}' names no {{Column}}; write a constant as a plain text")
         return pieces
+
+    # --- which rows ---
+
+    def _when(self) -> Condition | None:
+        text = self._job.rules.when
+        if text is None:
+            return None
+        try:
+            condition = parse_condition(text)
+        except ValueError as error:
+            self._mistake("rules.when", f"'{text}' {error}")
+            return None
+        for column in condition.columns:
+            self._use("rules.when", column)
+        return condition
 
     # --- mistakes ---
 
@@ -182,8 +256,19 @@ class Compiler:
         self.mistakes.append(f"{self._job.file.name}: {key}: {sentence}")
 
 
+def _subject(cell: Cell, origin: Origin) -> Cell:
+    """The cell as sentences call it: a template that is nothing but a placeholder is its column."""
+    if isinstance(origin, Column):
+        return cell.model_copy(update={"column": origin.column, "template": None})
+    return cell
+
+
 def _unsearchable(node: Node) -> str | None:
     """Why a profile cannot be looked up by this, or None."""
+    if isinstance(node, Cell) and node.columns is not None:
+        return "is a list of several columns, and the profile is looked up by one value; use `pick`"
+    if isinstance(node, Cell) and any(isinstance(value, bool | float) for value in _of_map(node)):
+        return "has a map to something else than texts and whole numbers, and the profile is looked up by it"
     if isinstance(node, str) and is_blank(node):
         return "is empty, and the profile is looked up by it"
     if isinstance(node, Cell) and node.as_ not in _SEARCHABLE:
@@ -192,6 +277,10 @@ def _unsearchable(node: Node) -> str | None:
     if isinstance(node, Mapping | tuple | bool | float):
         return "must be a text or a whole number, because the profile is looked up by it"
     return None
+
+
+def _of_map(cell: Cell) -> list[object]:
+    return [*(cell.map or {}).values(), cell.unmapped, cell.default if cell.map else None]
 
 
 def _nearest(column: str, columns: list[str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 
@@ -27,6 +27,8 @@ TRUE_WORDS = ("1", "true", "yes", "y", "да")
 FALSE_WORDS = ("0", "false", "no", "n", "нет")
 
 _INT = re.compile(r"[+-]?[0-9]+")
+_NUMBERS_KEPT = 16_384
+"""Prices and balances come back in every chunk."""
 _INT_DIGITS = 4000  # `int` refuses longer texts (4,300 digits) with a sentence about the interpreter
 
 
@@ -52,6 +54,7 @@ def float_parser(decimal: str = ".") -> Callable[[str], float]:
     pattern = re.compile(rf"[+-]?(?:[0-9]+(?:{sign}[0-9]*)?|{sign}[0-9]+)(?:[eE][+-]?[0-9]+)?")
     reason = f"is not a number with '{decimal}' as its decimal sign"
 
+    @functools.lru_cache(_NUMBERS_KEPT)
     def parse_float(text: str) -> float:
         stripped = text.strip()
         if not pattern.fullmatch(stripped):
@@ -190,6 +193,19 @@ def parse_email(text: str) -> str:
         return stripped
     local, _, domain = stripped.rpartition("@")
     return f"{local}@{domain.lower()}"
+
+
+_PLAIN_EMAILS = re.compile(
+    rf"(?:(?=[^\n]{{1,{_PLAIN_LENGTH}}}\n)"
+    r"[A-Za-z0-9_+%-]++(?:\.[A-Za-z0-9_+%-]++)*+"
+    r"@(?:[a-z0-9]++(?:-[a-z0-9]++)*+\.)+(?!(?:arpa|invalid|local|localhost|onion|test)\n)[a-z]{2,}\n)*+"
+)
+
+
+def are_plain_emails(texts: Sequence[str]) -> bool:
+    """Whether `parse_email` takes all of these and changes none: one look at many is a third of a look at each."""
+    lines = "\n".join(texts) + "\n"
+    return lines.count("\n") == len(texts) and _PLAIN_EMAILS.fullmatch(lines) is not None
 
 
 def _check_email(address: str) -> None:

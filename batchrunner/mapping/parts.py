@@ -1,76 +1,29 @@
-"""The request as a tree of parts, each of which turns a whole chunk into a list: one value per row.
+"""The request as a tree of parts, each of which turns a whole chunk into pieces of JSON: one per row.
 
-Leaves read columns, objects and arrays are put together by walking their members' lists side by side. Nothing looks
-at the tree once per row. UNSET stands for "left out": msgspec leaves such fields out of what it encodes.
+Leaves read columns and are encoded a column at a time; objects and arrays join their members' pieces row by row. The
+outermost object's pieces are the payloads. UNSET among values stands for "left out", as the empty piece does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-import msgspec
 from msgspec import UNSET
 
+from batchrunner.mapping.cells import EMPTY, Judge
 from batchrunner.mapping.conversions import canonical
+from batchrunner.mapping.fragments import pieces, text_pieces
+from batchrunner.mapping.origins import Origin
 from batchrunner.mapping.problems import Problem
-from batchrunner.mapping.templates import Piece, Placeholder
-
-if TYPE_CHECKING:  # pandas is a big import, and linting a mapping needs none of it
-    from batchrunner.chunks import Chunk
+from batchrunner.mapping.sheet import Sheet, any_filled
 
 Values = list[object]
-Judge = Callable[[str], object]
-"""A cell's text to the value it becomes, to UNSET, or to a Problem."""
 
-
-class Sheet:
-    """One chunk while it is mapped: its columns, and what was found wrong with its rows."""
-
-    def __init__(self, chunk: Chunk) -> None:
-        """Nothing is wrong yet."""
-        self.chunk = chunk
-        self.problems: dict[int, list[Problem]] = {}
-        """By place in the chunk."""
-        self._filled: dict[str, list[bool]] = {}
-        self._converted: dict[ConvertedCell, Values] = {}
-
-    def __len__(self) -> int:
-        """Rows."""
-        return len(self.chunk)
-
-    def filled(self, columns: Sequence[str]) -> list[bool]:
-        """For each row, whether any of these cells holds something."""
-        if len(columns) == 1:
-            return self._filled_one(columns[0])
-        return list(map(any, zip(*map(self._filled_one, columns), strict=True)))
-
-    def _filled_one(self, column: str) -> list[bool]:
-        if column not in self._filled:
-            self._filled[column] = [bool(text) and not text.isspace() for text in self.chunk.texts(column)]
-        return self._filled[column]
-
-    def converted(self, cell: ConvertedCell) -> Values:
-        """The values of a cell, made once however often the request names it."""
-        if cell not in self._converted:
-            self._converted[cell] = self.without_problems(self.chunk.convert(cell.column, cell.judge))
-        return self._converted[cell]
-
-    def without_problems(self, values: Values) -> Values:
-        """The values, once their Problems are noted against their rows."""
-        if Problem not in set(map(type, values)):
-            return values
-        for place, value in enumerate(values):
-            if isinstance(value, Problem):
-                self.note(place, value)
-                values[place] = UNSET
-        return values
-
-    def note(self, place: int, problem: Problem) -> None:
-        """Remember what is wrong with a row."""
-        self.problems.setdefault(place, []).append(problem)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class Part(Protocol):
@@ -81,8 +34,12 @@ class Part(Protocol):
         """The columns it reads; none if it is constant."""
         ...
 
-    def values(self, sheet: Sheet) -> Values:
-        """One value per row, UNSET where it is left out."""
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
+        """One piece of JSON per row between head and tail, empty where the part is left out."""
+        ...
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """For each row, whether the row itself has something to say here, not only a constant or a default."""
         ...
 
 
@@ -93,129 +50,237 @@ class Constant:
     value: object
     columns: tuple[str, ...] = ()
 
-    def values(self, sheet: Sheet) -> Values:
+    @property
+    def encoded(self) -> bytes:
+        """The value as it stands in each payload."""
+        return bytes(canonical(self.value))
+
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """The value, encoded once."""
-        return list(repeat(canonical(self.value), len(sheet)))
+        return list(repeat(head + self.encoded + tail, len(sheet)))
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """Never."""
+        return [False] * len(sheet)
 
 
-@dataclass(frozen=True, slots=True)
-class TextCell:
-    """A column whose texts go into the body as they are."""
-
-    column: str
-    blank: object
-    """What an empty cell becomes: UNSET, None, a default, or a Problem."""
+class Leaf(Protocol):
+    """A part that has values of its own, by which a profile can be looked up."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The one column."""
-        return (self.column,)
+        """The columns it reads."""
+        ...
+
+    def values(self, sheet: Sheet) -> Values:
+        """One value per row, UNSET where it is left out."""
+        ...
+
+
+class TextCell:
+    """A cell whose texts go into the body as they are."""
+
+    def __init__(self, origin: Origin, blank: object) -> None:
+        """`blank` is what an empty cell becomes: UNSET, None, a default, or a Problem."""
+        self._origin = origin
+        self._blank = blank
+        self.columns = origin.columns
 
     def values(self, sheet: Sheet) -> Values:
         """The texts, untouched."""
-        blank = self.blank
-        texts = sheet.chunk.texts(self.column)
-        return sheet.without_problems([text if text and not text.isspace() else blank for text in texts])
+        return sheet.once((self, "values"), lambda: self._values(sheet))
+
+    def _values(self, sheet: Sheet) -> Values:
+        texts = sheet.once((self, "texts"), lambda: self._origin.texts(sheet))
+        if all(map(str.strip, texts)):
+            return list(texts)
+        blank = self._blank
+        return sheet.without_problems([text if text and not text.isspace() else blank for text in texts], UNSET)
+
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
+        """The texts as JSON."""
+        texts = sheet.once((self, "texts"), lambda: self._origin.texts(sheet))
+        if all(map(str.strip, texts)):
+            return text_pieces(texts, head, tail, bad_text(self.columns, sheet))
+        return pieces(self.values(sheet), head, tail, bad_text(self.columns, sheet))
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """Where the cell is not empty."""
+        return self._origin.filled(sheet)
 
 
-@dataclass(frozen=True, slots=True)
 class ConvertedCell:
-    """A column whose texts become something else, each distinct text once."""
+    """A cell whose texts become something else, each distinct text once where texts repeat."""
 
-    column: str
-    judge: Judge
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The one column."""
-        return (self.column,)
+    def __init__(self, origin: Origin, judge: Judge, blank: object) -> None:
+        """`blank` is what an empty cell becomes: UNSET, None, a default, or a Problem."""
+        self._origin = origin
+        self._judge = judge
+        self._blank = blank
+        self.columns = origin.columns
 
     def values(self, sheet: Sheet) -> Values:
         """What the judge made of the texts."""
-        return sheet.converted(self)
+        return sheet.once((self, "values"), lambda: self._values(sheet))
+
+    def _values(self, sheet: Sheet) -> Values:
+        # Cells that differ in nothing but what empty ones become share their conversion.
+        found = sheet.once((self._origin, self._judge), lambda: self._judge.column(self._origin.texts(sheet)))
+        if EMPTY in found:
+            found = [self._blank if value is EMPTY else value for value in found]
+        return sheet.without_problems(found, UNSET)
+
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
+        """The values as JSON."""
+        return pieces(self.values(sheet), head, tail, bad_text(self.columns, sheet))
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """Where the cell is neither empty nor left out by what it holds."""
+        values = self.values(sheet)
+        own = self._origin.filled(sheet)
+        return [some and value is not UNSET for some, value in zip(own, values, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A template with its placeholders filled in, and perhaps converted."""
+class Gathered:
+    """A list of what several cells hold: distinct, without empty ones."""
 
-    pieces: tuple[Piece, ...]
-    judge: Judge
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the placeholders."""
-        return tuple(piece.column for piece in self.pieces if isinstance(piece, Placeholder))
+    def __init__(self, cells: Sequence[ConvertedCell], blank: object, *, flat: bool) -> None:
+        """`blank` is what stands for no item at all; with `flat`, each cell gives a list of items itself."""
+        self._cells = cells
+        self._blank = blank
+        self._flat = flat
+        self.columns = tuple(dict.fromkeys(column for cell in cells for column in cell.columns))
 
     def values(self, sheet: Sheet) -> Values:
-        """What the judge made of the texts; a row whose placeholders are all empty has the empty text."""
-        columns = [self._column(piece, sheet) for piece in self.pieces]
-        texts = map("".join, zip(*columns, strict=True))
-        whole = [text if filled else "" for text, filled in zip(texts, sheet.filled(self.columns), strict=True)]
-        judged = {text: self.judge(text) for text in set(whole)}
-        return sheet.without_problems([judged[text] for text in whole])
+        """One list per row."""
+        return sheet.once((self, "values"), lambda: self._values(sheet))
 
-    @staticmethod
-    def _column(piece: Piece, sheet: Sheet) -> Iterable[str]:
-        if isinstance(piece, str):
-            return [piece] * len(sheet)
-        return ["" if text.isspace() else text for text in sheet.chunk.texts(piece.column)]
+    def _values(self, sheet: Sheet) -> Values:
+        rows = zip(*[cell.values(sheet) for cell in self._cells], strict=True)
+        return sheet.without_problems([self._list(row) for row in rows], UNSET)
+
+    def _list(self, row: Sequence[object]) -> object:
+        held = [value for value in row if value is not UNSET]
+        if self._flat:
+            held = [item for items in held if isinstance(items, list) for item in items]
+        distinct: list[tuple[type, object]] = []  # 1 and true are equal to Python, and not to the platform
+        for item in held:
+            if (type(item), item) not in distinct:
+                distinct.append((type(item), item))
+        return [item for _, item in distinct] or self._blank
+
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
+        """The lists as JSON."""
+        return pieces(self.values(sheet), head, tail, bad_text(self.columns, sheet))
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """Where one of the cells is filled."""
+        return any_filled([cell.filled(sheet) for cell in self._cells], len(sheet))
+
+
+Strip = bytes | list[bytes]
+"""A column of pieces; one piece alone stands for a column that is the same in every row."""
 
 
 class Object:
-    """An object of the body; its shape is a type made for it, the fastest thing msgspec encodes."""
+    """An object of the body, its fields in the order of the canonical payload."""
 
     def __init__(self, members: dict[str, Part]) -> None:
-        """Make the type, with its fields in the order of the canonical payload."""
-        self._members = [members[name] for name in sorted(members)]
-        self._make = shape_of_object(sorted(members))
-        self._never_empty = any(isinstance(member, Constant) for member in self._members)
-        self.columns = tuple(dict.fromkeys(column for member in self._members for column in member.columns))
+        """Encode the names once."""
+        self._members = [(_name(name), members[name]) for name in sorted(members)]
+        self._never_empty = any(isinstance(member, Constant) for _, member in self._members)
+        self.columns = tuple(dict.fromkeys(column for _, member in self._members for column in member.columns))
 
-    def values(self, sheet: Sheet) -> Values:
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """One object per row, left out where all its members are."""
-        made = map(self._make, *[member.values(sheet) for member in self._members])
-        if self._never_empty:
-            return list(made)
-        empty = self._make()
-        return [UNSET if value == empty else value for value in made]
+        return joined(self.strips(sheet, head, tail), sheet)
+
+    def strips(self, sheet: Sheet, head: bytes, tail: bytes) -> list[Strip]:
+        """Columns that make the objects when they are joined row by row; an outer object takes them as its own."""
+        begin, end = head + b"{", b"}" + tail
+        last = self._strips_of(*self._members[-1], sheet, end)
+        if all(map(all, [strip for strip in last if not isinstance(strip, bytes)])):  # no comma is left over
+            return [begin, *self._all_but_the_last(sheet), *last]
+        rows = zip(joined(self._all_but_the_last(sheet), sheet), joined(last, sheet), strict=True)
+        empty = begin + end if self._never_empty else b""
+        return [[begin + rest + one if one else begin + rest[:-1] + end if rest else empty for rest, one in rows]]
+
+    def _all_but_the_last(self, sheet: Sheet) -> list[Strip]:
+        return [strip for name, member in self._members[:-1] for strip in self._strips_of(name, member, sheet, b",")]
+
+    @staticmethod
+    def _strips_of(name: bytes, member: Part, sheet: Sheet, tail: bytes) -> list[Strip]:
+        match member:
+            case Constant():
+                return [name + member.encoded + tail]
+            case Object():
+                return member.strips(sheet, name, tail)
+        return [member.pieces(sheet, name, tail)]
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """Where one of the members is filled."""
+        return any_filled([member.filled(sheet) for _, member in self._members if member.columns], len(sheet))
+
+
+def joined(strips: Sequence[Strip], sheet: Sheet) -> list[bytes]:
+    """The pieces of each row as one; constants that stand side by side are joined beforehand."""
+    columns: list[list[bytes]] = []
+    constant = b""
+    for strip in strips:
+        if isinstance(strip, bytes):
+            constant += strip
+            continue
+        if constant:
+            columns.append([constant] * len(sheet))
+            constant = b""
+        columns.append(strip)
+    if constant:
+        columns.append([constant] * len(sheet))
+    if len(columns) < 2:  # noqa: PLR2004  nothing to join
+        return columns[0] if columns else [b""] * len(sheet)
+    return list(map(b"".join, zip(*columns, strict=True)))
+
+
+def _name(name: str) -> bytes:
+    return bytes(canonical(name)) + b":"
 
 
 class Array:
-    """An array of the body."""
+    """An array of the body. Objects in it are there only in rows that have something to say in them."""
 
     def __init__(self, items: Sequence[Part]) -> None:
-        """Objects among the items are there only in rows that have something to say in them."""
-        self._items = [Element(item) if isinstance(item, Object) else item for item in items]
+        """Keep the items in order."""
+        self._items = items
         self.columns = tuple(dict.fromkeys(column for item in items for column in item.columns))
 
-    def values(self, sheet: Sheet) -> Values:
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """One list per row, left out where all its items are."""
-        items = [item.values(sheet) for item in self._items]
-        return [[value for value in row if value is not UNSET] or UNSET for row in zip(*items, strict=True)]
+        if len(self._items) == 1:
+            return self._item(self._items[0], sheet, head + b"[", b"]" + tail)
+        items = [self._item(item, sheet, b"", b",") for item in self._items]
+        inner = map(b"".join, zip(*items, strict=True))
+        return [b"%b[%b]%b" % (head, text[:-1], tail) if text else b"" for text in inner]
+
+    @staticmethod
+    def _item(item: Part, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
+        """An object's constants and defaults alone do not keep it: a subscription needs an address."""
+        made = item.pieces(sheet, head, tail)
+        if not isinstance(item, Object):
+            return made
+        filled = item.filled(sheet)
+        return made if all(filled) else [one if some else b"" for one, some in zip(made, filled, strict=True)]
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """Where one of the items is filled."""
+        return any_filled([item.filled(sheet) for item in self._items if item.columns], len(sheet))
 
 
-class Element:
-    """An object inside an array. Its constants and defaults alone do not keep it: a subscription needs an address."""
+def bad_text(columns: Sequence[str], sheet: Sheet) -> Callable[[int], None]:
+    """Notes against a row that its text cannot be sent, and because of which column."""
 
-    def __init__(self, whole: Object) -> None:
-        """Keep the object, which reads at least one column."""
-        self._whole = whole
-        self.columns = whole.columns
+    def note(place: int) -> None:
+        for column in columns:
+            if _SURROGATE.search(sheet.texts(column)[place]):
+                sheet.note(place, Problem("bad_text", f"column '{column}' holds bytes that are not text"))
 
-    def values(self, sheet: Sheet) -> Values:
-        """The objects, left out where all their cells are empty."""
-        wholes = self._whole.values(sheet)
-        filled = sheet.filled(self.columns)
-        return [whole if some else UNSET for whole, some in zip(wholes, filled, strict=True)]
-
-
-def shape_of_object(names: Sequence[str]) -> type[msgspec.Struct]:
-    """A type whose positional fields are encoded under these names, and left out when UNSET."""
-    fields = [f"field_{number}" for number in range(len(names))]
-    return msgspec.defstruct(
-        "Object",
-        [(field, object, UNSET) for field in fields],
-        rename=dict(zip(fields, names, strict=True)),
-        gc=False,  # they hold no cycles, and a chunk makes thousands
-    )
+    return note

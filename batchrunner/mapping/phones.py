@@ -55,6 +55,10 @@ class _Plan:
     prefix_is_plain: bool
     abroad: re.Pattern[str] | None
     """What is dialled before a foreign number."""
+    bare: re.Pattern[str]
+    """A text that can only be a national number, written without its prefix."""
+    trunk: re.Pattern[str] | None
+    """A text that can only be a national number behind its prefix, where that is nothing but digits."""
 
     @classmethod
     def of(cls, metadata: Any) -> Self:  # noqa: ANN401  phonenumbers has no public type for it
@@ -62,9 +66,16 @@ class _Plan:
         pattern = re.compile(prefix) if prefix else None
         plain = pattern is not None and not pattern.groups and not metadata.national_prefix_transform_rule
         abroad = metadata.international_prefix
+        number = metadata.general_desc.national_number_pattern
+        code = str(metadata.country_code)
+        trunk = None
+        if plain and prefix.isdigit() and abroad:
+            trunk = re.compile(rf"(?!{abroad})(?!(?:{number})\Z)(?!{code}){prefix}(?P<rest>{number})")
         return cls(
-            calling_code=str(metadata.country_code),
-            number=re.compile(metadata.general_desc.national_number_pattern),
+            calling_code=code,
+            number=re.compile(number),
+            bare=re.compile(rf"(?!{prefix})(?:{number})" if prefix else number),
+            trunk=trunk,
             prefix=pattern,
             prefix_is_plain=plain,
             abroad=re.compile(abroad) if abroad else None,
@@ -72,7 +83,7 @@ class _Plan:
 
     def holds(self, national: str) -> bool:
         """Whether this can only be a national number, written without its prefix."""
-        return self.number.fullmatch(national) is not None and not (self.prefix and self.prefix.match(national))
+        return self.bare.fullmatch(national) is not None
 
 
 class ShortCut:
@@ -111,6 +122,8 @@ class ShortCut:
 
     def _national(self, digits: str) -> str | None:
         plan = self._home
+        if plan and plan.trunk and (behind := plan.trunk.fullmatch(digits)):  # all that is below, in one look
+            return f"+{plan.calling_code}{behind['rest']}"
         if plan is None or plan.abroad is None or plan.abroad.match(digits):
             return None
         whole = plan.number.fullmatch(digits) is not None

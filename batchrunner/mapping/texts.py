@@ -22,7 +22,7 @@ def mapping_text(job: Job) -> str:
         "installation": job.target.origin,
         "workflow_id": job.target.workflow_id,
         "request": _request(job),
-        "rules": {"repeat": job.rules.repeat, "empty": job.rules.empty},
+        "rules": _rules(job),
         "source": _reading(job),
     }
     return json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -40,6 +40,12 @@ def _reading(job: Job) -> dict[str, object]:
     fields = type(source).model_fields
     used = {name: getattr(source, name) for name in _READING if getattr(source, name) != fields[name].default}
     return {**always, **{name: list(value) if isinstance(value, tuple) else value for name, value in used.items()}}
+
+
+def _rules(job: Job) -> dict[str, object]:
+    """`when` only where there is one: it came later, and old mappings must not look changed."""
+    rules = job.rules
+    return {"repeat": rules.repeat, "empty": rules.empty, **({} if rules.when is None else {"when": rules.when})}
 
 
 def _request(job: Job) -> dict[str, object]:
@@ -75,7 +81,7 @@ def job_from_mapping_text(text: str, job: Job) -> Job:
 
 def _table(mapping: Mapping[str, Any], job: Job) -> dict[str, object]:
     target = {name: getattr(job.target, name) for name in job.target.model_fields_set}
-    rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set}
+    rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set if name != "when"}
     return {
         "name": mapping["name"],
         "source": job.source,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from batchrunner.gate import Decision, Hold
-from batchrunner.model import EntryRef, Key, Request, RequestId, Skipped, SkipReason, Unusable, Value, Who
+from batchrunner.model import EntryRef, Filtered, Key, Request, RequestId, Skipped, SkipReason, Unusable, Value, Who
 
 ROWS_A_QUESTION = 1_000
 """Rows about which the gate is asked at once."""
@@ -39,12 +39,16 @@ class Candidate(Value, frozen=True):
     judgement: Judgement
 
 
+Judged = tuple[Request, Judgement] | Unusable | Filtered
+"""A row after the gate, which only requests come to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows of one source after the mapper and the gate, in file order."""
 
     source_no: int
-    judged: Sequence[tuple[Request, Judgement] | Unusable]
+    judged: Sequence[Judged]
     position: int
     """Bytes of all sources read so far."""
 
@@ -54,7 +58,7 @@ class Taken:
     """What one call of `take` found."""
 
     candidates: list[Candidate] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[Skipped | Filtered] = field(default_factory=list)
     unusable: list[tuple[int, Unusable]] = field(default_factory=list)
     """With the number of their source."""
 
@@ -70,7 +74,7 @@ class Admission:
         """Take rows from `batches` as they are wanted: each is judged at the moment it is asked for."""
         self._batches = batches
         self._source_no = 0
-        self._queue: deque[tuple[Request, Judgement] | Unusable] = deque()
+        self._queue: deque[Judged] = deque()
         self._flying: set[Who] = set()
         self._parked: dict[Who, deque[Candidate]] = {}
         self._parked_count = 0
@@ -137,9 +141,12 @@ class Admission:
         self._source_no = batch.source_no  # the queue is empty: batches are pulled one at a time
         self._queue.extend(batch.judged)
 
-    def _admit(self, judged: tuple[Request, Judgement] | Unusable, taken: Taken) -> None:
+    def _admit(self, judged: Judged, taken: Taken) -> None:
         if isinstance(judged, Unusable):
             taken.unusable.append((self._source_no, judged))
+            return
+        if isinstance(judged, Filtered):
+            taken.skipped.append(judged)
             return
         request, judgement = judged
         key = request.key

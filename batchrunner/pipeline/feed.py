@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from batchrunner.clock import Clock
 from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame, judge
-from batchrunner.model import EntryRef, Request, RunId, SkipReason, State, Unusable, Who
-from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judgement
+from batchrunner.model import EntryRef, Mapped, Request, RunId, SkipReason, State, Who
+from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judged, Judgement
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
@@ -35,7 +35,7 @@ HELD = {reason: Judgement(Hold(reason)) for reason in SkipReason}
 class Gatekeeper(Protocol):
     """Asks the ledger about rows, and judges."""
 
-    def judge(self, source_no: int, rows: Sequence[Request | Unusable]) -> list[tuple[Request, Judgement] | Unusable]:
+    def judge(self, source_no: int, rows: Sequence[Mapped]) -> list[Judged]:
         """One judgement per request, in order; a row that is no part of this run at all is left out."""
         ...
 
@@ -50,7 +50,7 @@ class PlainGate:
         self._policy = policy
         self._clock = clock
 
-    def judge(self, source_no: int, rows: Sequence[Request | Unusable]) -> list[tuple[Request, Judgement] | Unusable]:
+    def judge(self, source_no: int, rows: Sequence[Mapped]) -> list[Judged]:
         """Ask once for all keys, then decide one by one."""
         del source_no  # a key says all there is to say
         standing = self._ledger.standing([row.key for row in rows if isinstance(row, Request)])
@@ -58,7 +58,7 @@ class PlainGate:
         now_ms = self._clock.now_ms()
         return [
             row
-            if isinstance(row, Unusable)
+            if not isinstance(row, Request)
             else (row, self._judgement(known, replaced, now_ms) if (known := standing.get(row.key)) else NEW)
             for row in rows
         ]
@@ -119,7 +119,7 @@ def feed(
         before += one.reader.source.size_bytes
 
 
-def in_file_order(chunk: Chunk, mapper: Mapper) -> list[Request | Unusable]:
+def in_file_order(chunk: Chunk, mapper: Mapper) -> list[Mapped]:
     """The rows of a chunk, mapped, and its broken records where they stand in the file."""
     rows = mapper.map(chunk)
     if chunk.broken:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from batchrunner.gate import Hold
-from batchrunner.model import Key, Request, SkipReason, State, Unusable, Who
+from batchrunner.model import Filtered, Key, Mapped, Request, SkipReason, State, Unusable, Who
 from batchrunner.pipeline.admission import Batch
 from batchrunner.pipeline.feed import Input
 from batchrunner.ports import Ledger, Mapper
@@ -69,6 +69,9 @@ def _count(batch: Batch, found: Rehearsal, seen: set[Key]) -> list[Who]:
         if isinstance(judged, Unusable):
             found.unusable[judged.code] += 1
             continue
+        if isinstance(judged, Filtered):
+            found.skipped[judged.reason.value] += 1
+            continue
         request, judgement = judged
         if isinstance(judgement.decision, Hold):
             found.skipped[judgement.decision.reason.value] += 1
@@ -110,8 +113,8 @@ def sent_again(
 
 
 def _crossing(
-    now: Sequence[Request | Unusable],
-    before: Sequence[Sequence[Request | Unusable]],
+    now: Sequence[Mapped],
+    before: Sequence[Sequence[Mapped]],
     ledger: KnowsArrivals,
     *,
     by_person: bool,

@@ -8,8 +8,8 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from batchrunner.gate import Hold, SendNew
-from batchrunner.model import EntryRef, Key, Request, SkipReason, State, Unusable, Who
-from batchrunner.pipeline.admission import Judgement
+from batchrunner.model import EntryRef, Key, Mapped, Request, SkipReason, State, Who
+from batchrunner.pipeline.admission import Judged, Judgement
 from batchrunner.pipeline.feed import PlainGate, merged
 from batchrunner.ports import Standing
 
@@ -38,7 +38,7 @@ class RetryGate:
         self.stale: list[EntryRef] = []
         """Entries whose row asks for something else by now, which needs no sending: nobody waits for them any more."""
 
-    def judge(self, source_no: int, rows: Sequence[Request | Unusable]) -> list[tuple[Request, Judgement] | Unusable]:
+    def judge(self, source_no: int, rows: Sequence[Mapped]) -> list[Judged]:
         """Leave out what is not wanted, and judge the rest."""
         if not rows:
             return []
@@ -47,7 +47,7 @@ class RetryGate:
         judged = self._plain.judge(source_no, kept)
         replaced = self._plain.replaced([(Who(key[:8]), standing) for key, standing in wanted.values()])
         return [
-            one if isinstance(one, Unusable) else (one[0], self._replacing(*one, wanted[one[0].row.number], replaced))
+            one if not isinstance(one, tuple) else (one[0], self._replacing(*one, wanted[one[0].row.number], replaced))
             for one in judged
         ]
 

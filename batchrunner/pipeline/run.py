@@ -232,7 +232,7 @@ class Run:
             self._admission.landed(candidate.request.who)
         skipped = [Skipped(candidate.request, SkipReason.WINDOW) for candidate in late]
         in_time = [one for one in taken.candidates if not self._too_late(one, now_ms)]
-        return Taken(in_time, taken.skipped + skipped, taken.unusable)
+        return Taken(in_time, [*taken.skipped, *skipped], taken.unusable)
 
     def _too_late(self, candidate: Candidate, now_ms: int) -> bool:
         match candidate.judgement.decision:

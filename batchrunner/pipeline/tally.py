@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from batchrunner.model import Accepted, Failed, InDoubt, Rejected, Settled, Skipped, Totals, Unusable
+from batchrunner.model import Accepted, Failed, Filtered, InDoubt, Rejected, Settled, Skipped, Totals, Unusable
 
 
 class Tally:
@@ -24,8 +24,8 @@ class Tally:
         """So many rows were taken up and have yet to end."""
         self._claimed += claims
 
-    def skipped(self, ends: Iterable[Skipped]) -> None:
-        """Rows that the gate held back."""
+    def skipped(self, ends: Iterable[Skipped | Filtered]) -> None:
+        """Rows that the gate or the job's `when` held back."""
         for reason, count in Counter(end.reason for end in ends).items():
             self._skipped[reason.value] += count
 

@@ -254,7 +254,7 @@ def test_error_limits_are_a_count_or_a_share() -> None:
     [
         (
             '{ column = "A", template = "{B}" }',
-            "'request.data.x': needs either `column` or `template`, and not both",
+            "'request.data.x': needs one of `column`, `template`, `pick` and `columns`, and not more than one",
         ),
         (
             '{ column = "A", format = "%d" }',
@@ -296,8 +296,14 @@ def test_error_limits_are_a_count_or_a_share() -> None:
             '[{ y = { column = "A", as = "number" } }]',
             (
                 "'request.data.x.as' is 'number'; it must be 'text', 'int', 'float', 'bool', 'date', 'datetime', "
-                "'phone', 'email', 'list' or 'json'"
+                "'phone', 'email', 'list', 'json', 'base64' or 'file'"
             ),
+        ),
+        ('{ column = "A", as = "file" }', '\'request.data.x\': as = "file" needs `folder`, as in "attachments"'),
+        ('{ column = "A", unmapped = 1 }', "'request.data.x': `unmapped` goes with `map`, which is not there"),
+        (
+            '{ pick = ["A"], columns = ["B"] }',
+            "'request.data.x': needs one of `column`, `template`, `pick` and `columns`, and not more than one",
         ),
         ('{ column = "A", required = "yes" }', "'request.data.x.required': input should be a valid boolean"),
     ],

@@ -1,0 +1,60 @@
+"""Attachments: the content of a file that a cell names, or a cell that holds the content itself, as base64.
+
+A cell can name files beneath one folder only, which the job file names: what an export says must never reach other
+files of the machine, be it by `..`, by an absolute path or by a link.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from pathlib import Path
+
+from batchrunner.mapping.conversions import Convert
+
+MAX_BYTES = 1_000_000
+"""Of one file. Every row carries its own copy through the pipeline."""
+
+_DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+
+
+def file_reader(folder: Path, max_bytes: int) -> Convert:
+    """A reader of files beneath a folder; gives their content as base64."""
+
+    def read_file(text: str) -> str:
+        path = _beneath(folder.resolve(), text.strip())
+        try:
+            if not path.is_file():
+                raise ValueError(f"is not a file in folder '{folder.name}'")
+            with path.open("rb") as opened:
+                content = opened.read(max_bytes + 1)
+        except OSError as error:
+            raise ValueError(f"cannot be read ({error.strerror})") from None
+        if len(content) > max_bytes:
+            raise ValueError(f"is a file of more than {max_bytes} bytes; raise `max_bytes`, or attach less")
+        return base64.b64encode(content).decode("ascii")
+
+    return read_file
+
+
+def _beneath(folder: Path, name: str) -> Path:
+    try:
+        path = (folder / name).resolve()
+    except (OSError, ValueError, RuntimeError):  # a NUL, a circle of links, a name that is too long
+        raise ValueError(f"is not a file in folder '{folder.name}'") from None
+    if not path.is_relative_to(folder):
+        raise ValueError(f"leads out of folder '{folder.name}', where alone files are read")
+    return path
+
+
+def parse_base64(text: str) -> str:
+    """Content that is base64 already, without white space and without the head of a data: URL."""
+    bare = _DATA_URL.sub("", "".join(text.split()), count=1)
+    try:
+        base64.b64decode(bare, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+    if not bare:
+        raise ValueError("holds no content")
+    return bare

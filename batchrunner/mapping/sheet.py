@@ -1,0 +1,101 @@
+"""One chunk while it is mapped: its columns, its rows that take part, and what was found wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from batchrunner.mapping.problems import Problem
+
+if TYPE_CHECKING:  # pandas is a big import, and linting a mapping needs none of it
+    from batchrunner.chunks import Chunk
+    from batchrunner.model import Row
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+_SAMPLE = 128
+_MOSTLY_DISTINCT = 0.7
+"""A share of distinct texts in a sample above which looking each of them up costs more than it saves."""
+
+
+class Sheet:
+    """The columns of a chunk, narrowed to the rows that are to be sent. Places count those rows, from 0."""
+
+    def __init__(self, chunk: Chunk, keep: Sequence[bool] | None = None) -> None:
+        """Nothing is wrong yet. Without `keep`, all rows take part."""
+        self._chunk = chunk
+        self._keep = keep
+        self.rows: Sequence[Row] = chunk.rows if keep is None else list(compress(chunk.rows, keep))
+        self.problems: dict[int, list[Problem]] = {}
+        """By place."""
+        self._texts: dict[str, list[str]] = {}
+        self._filled: dict[str, list[bool]] = {}
+        self._made: dict[object, Any] = {}
+
+    def __len__(self) -> int:
+        """Rows that take part."""
+        return len(self.rows)
+
+    def texts(self, column: str) -> list[str]:
+        """A column as it was read."""
+        if column not in self._texts:
+            texts = self._chunk.texts(column)
+            self._texts[column] = texts if self._keep is None else list(compress(texts, self._keep))
+        return self._texts[column]
+
+    def filled(self, column: str) -> list[bool]:
+        """For each row, whether the cell holds more than white space."""
+        if column not in self._filled:
+            self._filled[column] = filled(self.texts(column))
+        return self._filled[column]
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` gives, made once per sheet for equal keys."""
+        if key not in self._made:
+            self._made[key] = make()
+        found: T = self._made[key]
+        return found
+
+    def without_problems(self, values: list[Any], instead: object) -> list[Any]:
+        """The values with something in the places of Problems, which are noted against their rows."""
+        if Problem not in set(map(type, values)):
+            return values
+        kept = list(values)
+        for place in [place for place, value in enumerate(values) if type(value) is Problem]:
+            self.note(place, values[place])
+            kept[place] = instead
+        return kept
+
+    def note(self, place: int, problem: Problem) -> None:
+        """Remember what is wrong with a row."""
+        self.problems.setdefault(place, []).append(problem)
+
+
+def filled(texts: Sequence[str]) -> list[bool]:
+    """For each text, whether it holds more than white space."""
+    return list(map(bool, map(str.strip, texts)))
+
+
+def any_filled(columns: Sequence[Sequence[bool]], rows: int) -> list[bool]:
+    """For each row, whether it is filled in one of these columns."""
+    if not columns:
+        return [False] * rows
+    if len(columns) == 1 or all(columns[0]):
+        return list(columns[0])
+    return list(map(any, zip(*columns, strict=True)))
+
+
+def mostly_distinct(texts: Sequence[Hashable]) -> bool:
+    """Whether texts hardly repeat, by the first of them."""
+    sample = texts[:_SAMPLE]
+    return len(set(sample)) > _MOSTLY_DISTINCT * len(sample)
+
+
+def each_once(texts: Sequence[K], make: Callable[[K], T]) -> list[T]:
+    """What `make` gives for each text, called once per distinct text where texts repeat."""
+    if mostly_distinct(texts):
+        return list(map(make, texts))
+    made = {text: make(text) for text in set(texts)}
+    return list(map(made.__getitem__, texts))
