@@ -131,13 +131,15 @@ class Run:
     def _step(self) -> bool:
         """Collect, take, exchange, hand over. False when nothing is left to do."""
         ends = self._collect(wait=not self._could_take())
+        self._tally.settled(ends)
+        # Before anything more is claimed: a platform that refuses us must not cost another row.
+        self._look_for_reasons_to_stop(ends)
         # What has ended makes room: its settling and the claims that take its place are one commit.
         taken = self._take(landing=len(ends))
         if not taken and not ends:
             return bool(self._flying) or self._could_take()
         claims = self._claims(taken.candidates)
         self._exchange(taken, claims, ends)
-        self._look_for_reasons_to_stop(ends)
         return True
 
     def _collect(self, *, wait: bool) -> list[Settled]:
@@ -170,7 +172,6 @@ class Run:
         self._tally.skipped(taken.skipped)
         self._tally.unusable(end for _, end in taken.unusable)
         self._tally.claimed(len(claims))
-        self._tally.settled(ends)
         totals = self._tally.totals()
         self._watch.lap("other")
         self._ledger.exchange(self._run, ends, claims, totals)

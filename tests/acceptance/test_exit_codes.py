@@ -203,7 +203,7 @@ def test_4_when_there_is_no_api_at_the_address(bench: Bench) -> None:
     ended = bench.run()
     assert ended.code == 4
     assert "target.url" in ended.json["error"]
-    assert ended.json["read"] < 50
+    assert ended.json["read"] <= 32  # what was claimed before the first answer: 16 in flight, and as many next in line
 
 
 def test_4_when_every_row_is_answered_404(bench: Bench) -> None:
