@@ -108,14 +108,14 @@ unfinished = and_(entries.c.state >= int(State.REJECTED), live)
 Index("entries_unfinished", entries.c.run_id, sqlite_where=unfinished, postgresql_where=unfinished)
 
 
-def _create(connection: Connection) -> None:
-    metadata.create_all(connection)
+MIGRATIONS: Sequence[Callable[[Connection], None]] = ()
+"""Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
+A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a
+test holds a migrated ledger to a new one.
+"""
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_create,)
-"""Step n makes a ledger of version n one of version n+1. Never edit a step that has shipped: add one."""
-
-VERSION = len(MIGRATIONS)
+VERSION = 1 + len(MIGRATIONS)
 
 
 def version_of(connection: Connection) -> int:
@@ -137,9 +137,10 @@ def migrate(connection: Connection) -> None:
             f"was written by a newer batchrunner (ledger version {version}, this program knows {VERSION}); "
             "upgrade batchrunner, or name another ledger with --ledger"
         )
-    for step in MIGRATIONS[version:]:
-        step(connection)
     if version == 0:
+        metadata.create_all(connection)
         connection.execute(insert(schema_version).values(version=VERSION))
     elif version < VERSION:
+        for step in MIGRATIONS[version - 1 :]:
+            step(connection)
         connection.execute(update(schema_version).values(version=VERSION))
