@@ -5,9 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 WORKERS ?= auto
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --group dev --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types rooms format coverage lock schema shelf samples clean
+.PHONY: help demo test quick check lint types rooms format coverage lock upgrade schema shelf samples clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,10 +48,13 @@ samples: $(READY)  ## Make the sample data anew (it is the same every time)
 schema: $(READY)  ## Write the JSON Schema of job files
 	$(BIN)/python -m batchrunner.config > batchrunner/job.schema.json
 
-lock: $(READY)  ## Choose the newest versions within the ranges of pyproject.toml
+lock: $(READY)  ## Pin what pyproject.toml newly asks for; keep every version that is chosen already
 	$(BIN)/pip install --quiet "uv>=0.5"
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml -o requirements.lock
+
+upgrade: $(READY)  ## Choose the newest versions within the ranges of pyproject.toml
+	$(BIN)/pip install --quiet "uv>=0.5"
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
 
 clean:  ## Remove the environment and everything that was made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -19,7 +19,8 @@ def shape(path: Path) -> dict[str, object]:
     with sqlite3.connect(path) as database:
         tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         columns = {
-            name: sorted(row[1:] for row in database.execute(f"PRAGMA table_info({name})")) for (name,) in sorted(tables)
+            name: sorted(row[1:] for row in database.execute(f"PRAGMA table_info({name})"))
+            for (name,) in sorted(tables)
         }
         indexes = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
         return {**columns, **{name: " ".join(sql.split()) for name, sql in sorted(indexes)}}
