@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from warm import WarmProcess, can_start_warm, start_warm
+
 from batchrunner.sandbox import DEFAULT_TOKEN, Handle
 
 DEADLINE_S = 60.0
@@ -101,7 +103,7 @@ class Ended:
 class Started:
     """A command that is running."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | WarmProcess
     out: Path
     err: Path
 
@@ -122,6 +124,20 @@ class Started:
         """Wait for its end."""
         code = self.process.wait(DEADLINE_S)
         return Ended(code, self.out.read_text(encoding="utf-8"), self.stderr())
+
+
+def _start_cold(
+    arguments: Sequence[str], *, stdout: Path, stderr: Path, cwd: Path, env: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    with stdout.open("wb") as to_out, stderr.open("wb") as to_err:
+        return subprocess.Popen(
+            [sys.executable, "-m", "batchrunner", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=to_out,
+            stderr=to_err,
+            cwd=cwd,
+            env=env,
+        )
 
 
 @dataclass
@@ -177,15 +193,8 @@ class Bench:
         """Start a command and come back at once. It is ended with the test at the latest."""
         number = len(self._started)
         out, err = self.home / f"stdout-{number}", self.home / f"stderr-{number}"
-        with out.open("wb") as to_out, err.open("wb") as to_err:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "batchrunner", *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                stdout=to_out,
-                stderr=to_err,
-                cwd=self.home,
-                env=self._environment(),
-            )
+        start = start_warm if can_start_warm(self.environment) else _start_cold
+        process = start(list(map(str, arguments)), stdout=out, stderr=err, cwd=self.home, env=self._environment())
         started = Started(process, out, err)
         self._started.append(started)
         return started
