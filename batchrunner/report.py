@@ -20,6 +20,9 @@ WIDTH = 74
 CAUSES = {"latency": "rising latency", "throttled": "429", "failed": "failures"}
 """Why an adaptive limit was lowered."""
 
+INSECURE = "INSECURE      the server's certificate was not verified (--insecure): whoever answered has the token"
+"""In every summary of a run that did not look."""
+
 REASONS = {
     SkipReason.ACCEPTED: "accepted before",
     SkipReason.REJECTED: "rejected before; 'retry' sends them again",
@@ -48,6 +51,8 @@ class Summary:
     profile: Profile | None = None
     concurrency: LimitRecord | None = None
     """Where the limit was found out in the run."""
+    insecure: bool = False
+    """Nobody verified whom the rows were sent to."""
 
 
 def summary_values(summary: Summary) -> dict[str, Any]:
@@ -75,6 +80,7 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         "exit_code": summary.exit_code,
         "error": summary.error,
         "next": list(summary.next_commands),
+        **({"insecure": True} if summary.insecure else {}),
         **({"concurrency": _limit_values(summary.concurrency)} if summary.concurrency else {}),
         **({"profile": profile_values(summary.profile)} if summary.profile else {}),
     }
@@ -95,6 +101,8 @@ def summary_text(summary: Summary) -> str:
     lines = [f"run {summary.run} of {summary.job}: {totals.read} rows in {_duration(summary)}", *outcome_lines(totals)]
     if summary.error:
         lines.append(f"  {summary.error}")
+    if summary.insecure:
+        lines.append(f"  {INSECURE}")
     if summary.concurrency:
         lines.append(f"  concurrency   {_limit_words(summary.concurrency)}")
     lines.append(f"  result files  {summary.run_dir}")

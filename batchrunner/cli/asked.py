@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from batchrunner.cli.options import default_ledger, ledger_option, output_option, parsed
+from batchrunner.cli.options import default_ledger, insecure_option, ledger_option, output_option, parsed
 from batchrunner.config import (
     Concurrency,
     ErrorLimit,
@@ -71,6 +71,7 @@ def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         ledger_option,
         click.option("--url", help="Send to this platform instead of the job's."),
+        insecure_option,
         click.option("--sandbox", is_flag=True, help="Send to a stand-in server, started for this run."),
         click.option(
             "--concurrency", callback=parsed(_concurrency), metavar="N|auto", help="Requests in flight at once."
@@ -111,7 +112,8 @@ def asked(job: Path, options: Mapping[str, Any]) -> Asked:
 
 def _carried(options: Mapping[str, Any]) -> tuple[str, ...]:
     named = [(f"--{name}", options[name]) for name in ("ledger", "url")]
-    return (*(word for pair in named if pair[1] for word in pair), *(["--sandbox"] if options["sandbox"] else []))
+    flags = [f"--{name}" for name in ("insecure", "sandbox") if options[name]]
+    return (*(word for pair in named if pair[1] for word in pair), *flags)
 
 
 @contextmanager
@@ -120,7 +122,7 @@ def target(job_file: Path, options: Mapping[str, Any]) -> Iterator[tuple[Job, st
     limits: dict[str, Rate | ErrorLimit | Concurrency] = {
         name: options[name] for name in ("concurrency", "rate", "max_errors") if options[name] is not None
     }
-    job = with_overrides(load_job(job_file), {"limits": limits})
+    job = with_overrides(load_job(job_file), {"limits": limits}).model_copy(update={"insecure": options["insecure"]})
     if options["sandbox"]:
         if options["url"]:
             raise UsageError("--sandbox starts a server of its own; leave --url out")

@@ -39,12 +39,14 @@ from batchrunner.sources import CHUNK_ROWS, open_source
 from batchrunner.stopwatch import Stopwatch
 from batchrunner.submit import (
     AdaptiveLimit,
+    Facts,
     HttpSubmitter,
     Pacer,
     ScheduleFile,
     SharedPacer,
     Slots,
     Throttle,
+    connection_facts,
     make_transport,
     new_event_loop,
     schedule_path,
@@ -137,6 +139,11 @@ def retry_policy(job: Job) -> RetryPolicy:
     )
 
 
+def facts_of(job: Job) -> Facts:
+    """How the job's platform is reached. Raises ConfigError."""
+    return connection_facts(job.target, job.connection, insecure=job.insecure, environ=os.environ, beside=job.beside)
+
+
 def run_limits(job: Job) -> RunLimits:
     """How far the loop may go."""
     return RunLimits(job.limits.most_in_flight, job.limits.max_errors, milliseconds(job.target.dedupe_window))
@@ -193,19 +200,21 @@ def window_opener(
     """Make the HTTP side when it is wanted; it is built in its own thread."""
 
     def make_submitter() -> Submitter:
-        target, limits = job.target, job.limits
-        transport = make_transport(
-            target.transport,
-            url=target.url,
-            connect_timeout_s=target.connect_timeout.total_seconds(),
-            timeout_s=target.timeout.total_seconds(),
-            connections=limits.most_in_flight,
-            environ=os.environ,
-        )
+        facts = facts_of(job)
+        api = Api(job.target, token)
+        transport = make_transport(job.target.transport, facts, job.limits.most_in_flight)
         slots = None if limit is None else Slots(limit, clock)
         throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
         # Jitter is no secret: an ordinary generator will do.
-        return HttpSubmitter(Api(target, token), transport, throttle, retry_policy(job), clock, random.random)
+        return HttpSubmitter(
+            api,
+            transport,
+            throttle,
+            retry_policy(job),
+            clock,
+            random.random,
+            facts.attempt_timeout_s or api.attempt_limit_s + (facts.send_timeout_s or 0.0),
+        )
 
     limit_now = None if limit is None else lambda: limit.limit
     return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now, watch)

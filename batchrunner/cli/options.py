@@ -52,6 +52,11 @@ output_option = click.option(
 )
 
 
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Do not verify the server's certificate. Anybody in between can read the token."
+)
+
+
 def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`-v` and `-q`."""
 

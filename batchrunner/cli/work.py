@@ -43,6 +43,8 @@ class Work:
         self._limit = compose.adaptive_limit(job)
         self.ledger = held.enter_context(open_ledger(asked.ledger))
         held.enter_context(self.ledger.locked(job.name))
+        if job.insecure:
+            click.echo("batchrunner: --insecure: the server's certificate is not verified", err=True)
         for died in self.ledger.bury_dead_runs(job.name, self.clock.now_ms()):
             click.echo(f"batchrunner: run {died} died before it ended; its open requests are in doubt", err=True)
 
@@ -99,6 +101,7 @@ class Work:
             next_commands=self._next_commands(ended),
             profile=self.watch.profile(ended.totals.read),
             concurrency=None if self._limit is None else self._limit.record,
+            insecure=self.job.insecure,
         )
         try:
             self._close(ended, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batchrunner.config.connection import DIRECT, ConnectionTable
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
 from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
 from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
@@ -17,10 +18,12 @@ from batchrunner.config.units import (
 
 __all__ = [
     "ANY_OF",
+    "DIRECT",
     "ORIGINS",
     "SEARCH_FIELDS",
     "Cell",
     "Concurrency",
+    "ConnectionTable",
     "ErrorLimit",
     "Job",
     "Node",

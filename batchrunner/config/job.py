@@ -5,61 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from batchrunner.config.connection import ConnectionTable
 from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
-from batchrunner.config.units import (
-    MOST_IN_FLIGHT,
-    Concurrency,
-    ErrorLimit,
-    Rate,
-    parse_concurrency,
-    parse_duration,
-    parse_max_errors,
-    parse_rate,
-)
-
-
-def _sentence(parse: Any, *ready: type) -> BeforeValidator:  # noqa: ANN401  any parser of one text
-    """Let a parser's own sentence be the error that the user reads."""
-
-    def validate(value: object) -> object:
-        if isinstance(value, ready):
-            return value
-        try:
-            return parse(value)
-        except (ValueError, TypeError) as error:
-            raise PydanticCustomError("unreadable", "{sentence}", {"sentence": str(error)}) from None
-
-    return BeforeValidator(validate)
-
-
-Duration = Annotated[
-    timedelta,
-    _sentence(parse_duration, timedelta),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|min|h|d|w)\s*$", "examples": ["30s"]}),
-]
-RateText = Annotated[
-    Rate,
-    _sentence(parse_rate, Rate),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*/\s*(s|sec|min|m|h)\s*$", "examples": ["50/s"]}),
-]
-InFlight = Annotated[
-    Concurrency,
-    _sentence(parse_concurrency),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_IN_FLIGHT}, {"const": "auto"}]}),
-]
-MaxErrors = Annotated[
-    ErrorLimit,
-    _sentence(parse_max_errors, ErrorLimit),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?%?\s*$"}]}
-    ),
-]
+from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateText
+from batchrunner.config.units import MOST_IN_FLIGHT
 
 
 class SourceTable(_Table):
@@ -284,10 +240,25 @@ class Job(_Table):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="The ledger knows the job by it.")
     source: SourceTable
     target: TargetTable
+    connection: ConnectionTable = Field(default_factory=ConnectionTable)
     request: RequestTable
     rules: RulesTable = Field(default_factory=RulesTable)
     limits: LimitsTable = Field(default_factory=LimitsTable)
+    insecure: bool = Field(default=False, exclude=True, description="Certificates are not verified: --insecure.")
     file: Path = Field(default=Path("job.toml"), exclude=True, description="Where the job was read from.")
+
+    @model_validator(mode="after")
+    def _a_host_that_may_have_the_token(self) -> Self:
+        allowed = [host.strip("[]").lower() for host in self.connection.hosts]
+        host = urlsplit(self.target.url).hostname or ""
+        if allowed and host not in allowed:
+            raise PydanticCustomError(
+                "hosts",
+                "the token may be sent to {allowed} only, as `connection.hosts` says, and not to {host}; "
+                "correct the address, or add the host",
+                {"allowed": " and ".join(allowed), "host": host},
+            )
+        return self
 
     def beside(self, path: str) -> Path:
         """A path that is written relative to the job file."""

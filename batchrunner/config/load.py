@@ -19,6 +19,12 @@ from batchrunner.config.job import Job
 from batchrunner.config.nodes import CELL_MARK, Cell
 from batchrunner.errors import ConfigError
 
+SECTIONS = ("source", "target", "connection", "request", "rules", "limits")
+"""The tables of a job file."""
+
+OURS = ("file", "insecure")
+"""Fields of a Job that no file may set."""
+
 TOKEN_VARIABLE = "ALTCRAFT_TOKEN"  # noqa: S105  the name of a variable, not a token
 
 
@@ -34,6 +40,8 @@ def load_job(path: Path) -> Job:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
     if "file" in table:
         raise ConfigError(f"{path}: unknown key 'file'; the export is named by `path` under [source]")
+    if "insecure" in table:
+        raise ConfigError(f"{path}: unknown key 'insecure'; it is no habit: give --insecure with the command")
     return _validate(table, path)
 
 
@@ -46,10 +54,10 @@ def _validate(table: Mapping[str, Any], path: Path) -> Job:
 
 def with_overrides(job: Job, overrides: Mapping[str, Mapping[str, object]]) -> Job:
     """The job with some keys set by the command line, validated as if they stood in the file."""
-    table = {section: _written(getattr(job, section)) for section in ("source", "target", "request", "rules", "limits")}
+    table = {section: _written(getattr(job, section)) for section in SECTIONS}
     for section, values in overrides.items():
         table[section].update(values)
-    return _validate({"name": job.name, **table}, job.file)
+    return _validate({"name": job.name, "insecure": job.insecure, **table}, job.file)
 
 
 def _written(table: BaseModel) -> dict[str, object]:
@@ -90,6 +98,8 @@ def job_schema() -> dict[str, Any]:
     """The JSON Schema of a job file, for editors."""
     text = json.dumps(Job.model_json_schema(by_alias=True))
     schema: dict[str, Any] = json.loads(text.replace(f'{{"const": "{CELL_MARK}"}}', '{"$ref": "#/$defs/Cell"}'))
+    for name in OURS:
+        del schema["properties"][name]
     schema.setdefault("$defs", {})["Cell"] = Cell.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "batchrunner job file"}
 
@@ -132,7 +142,7 @@ def _siblings(location: Sequence[int | str]) -> list[str]:
         field = model.model_fields.get(str(part)) if model else None
         model = _model_of(field.annotation) if field else Cell
     fields = (model or Cell).model_fields
-    return [info.alias or name for name, info in fields.items() if name != "file"]
+    return [info.alias or name for name, info in fields.items() if name not in OURS]
 
 
 def _model_of(annotation: object) -> type[BaseModel] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.submit.adaptive import AdaptiveLimit
+from batchrunner.submit.facts import Facts, connection_facts
 from batchrunner.submit.loop import new_event_loop
 from batchrunner.submit.pace import Pacer
 from batchrunner.submit.shared_rate import ScheduleFile, SharedPacer, schedule_path
@@ -13,12 +14,14 @@ from batchrunner.submit.transports import make_transport
 
 __all__ = [
     "AdaptiveLimit",
+    "Facts",
     "HttpSubmitter",
     "Pacer",
     "ScheduleFile",
     "SharedPacer",
     "Slots",
     "Throttle",
+    "connection_facts",
     "make_transport",
     "new_event_loop",
     "schedule_path",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import cast
 
 import httpx
@@ -12,18 +12,22 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 
+from batchrunner.submit.facts import ANY_ADDRESS, Facts
+from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
 
 
 class FastTransport(httpx.AsyncBaseTransport):
     """httpx's types over pyreqwest. Time-outs are the engine's own; those in a request's extensions are not read."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, pin: Pin) -> None:
         """Take the client over: it is closed with the transport."""
         self._client = client
+        self._pin = pin
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, read the answer, and raise what httpx's own transport would."""
+        self._pin.check(request)
         built = self._build(request)
         try:
             # Streamed, because only so is there a bound on what is read. It costs no more.
@@ -47,19 +51,12 @@ class FastTransport(httpx.AsyncBaseTransport):
             raise httpx.InvalidURL(str(error)) from error
 
 
-def fast_client(  # noqa: PLR0913  all of it is configuration
-    *,
-    proxy: str | None,
-    certificates: Path | None,
-    connections: int,
-    connect_timeout_s: float,
-    timeout_s: float,
-    idle_s: float,
-) -> Client:
+def fast_client(facts: Facts, connections: int) -> Client:
     """Configure an engine. Raises ValueError or OSError when a proxy or a certificate file is unusable."""
+    connect_s, answer_s = facts.connect_timeout_s, facts.timeout_s + (facts.send_timeout_s or 0.0)
     # The engine counts its read time-out from the very start. A connection that is slow to open must not be taken
     # for an answer that is slow to come: the one was certainly not sent.
-    read_timeout_s = timeout_s if timeout_s > connect_timeout_s else timeout_s + connect_timeout_s
+    read_timeout_s = answer_s if answer_s > connect_s else answer_s + connect_s
     builder = (
         ClientBuilder()
         .http1_only()
@@ -70,17 +67,28 @@ def fast_client(  # noqa: PLR0913  all of it is configuration
         .zstd(False)
         .deflate(False)
         .tcp_nodelay(True)
-        .connect_timeout(timedelta(seconds=connect_timeout_s))
+        .connect_timeout(timedelta(seconds=connect_s))
         .read_timeout(timedelta(seconds=read_timeout_s))
         .pool_max_idle_per_host(connections)
-        .pool_idle_timeout(timedelta(seconds=idle_s))
+        .pool_idle_timeout(timedelta(seconds=facts.idle_s))
         .no_proxy()
     )
-    if proxy:
-        builder = builder.proxy(ProxyBuilder.all(proxy))
-    if certificates:
-        builder = builder.add_root_certificate_pem(certificates.read_bytes())
-    return builder.build()
+    if facts.send_timeout_s is not None and sys.platform == "linux":  # elsewhere the read time-out is the bound
+        builder = builder.tcp_user_timeout(timedelta(seconds=facts.send_timeout_s))
+    if (address := ANY_ADDRESS[facts.ip]) is not None:
+        builder = builder.local_address(address)
+    return _to_the_right_one(builder, facts).build()
+
+
+def _to_the_right_one(builder: ClientBuilder, facts: Facts) -> ClientBuilder:
+    """By way of whom, and how both sides are known."""
+    if facts.proxy:
+        builder = builder.proxy(ProxyBuilder.all(facts.proxy))
+    if facts.trusted:
+        builder = builder.add_root_certificate_pem(facts.trusted)
+    if facts.identity:
+        builder = builder.identity_pem(facts.identity)
+    return builder if facts.verified else builder.danger_accept_invalid_certs(True)
 
 
 # --- exceptions ---------------------------------------------------------------------------------

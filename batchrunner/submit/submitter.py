@@ -69,8 +69,12 @@ class HttpSubmitter:
         policy: RetryPolicy,
         clock: Clock,
         random: Callable[[], float],
+        attempt_limit_s: float | None = None,
     ) -> None:
-        """`transport` gives back whole answers (see `transports`) and belongs to the submitter from now on."""
+        """`transport` gives back whole answers (see `transports`) and belongs to the submitter from now on.
+
+        `attempt_limit_s` bounds one attempt in all; without it the API's own time-outs do.
+        """
         self._api = api
         self._transport = transport
         self._throttle = throttle
@@ -78,7 +82,8 @@ class HttpSubmitter:
         self._policy = policy
         self._clock = clock
         self._random = random
-        self._deadline = Deadline(api.attempt_limit_s)
+        self._limit_s = attempt_limit_s or api.attempt_limit_s
+        self._deadline = Deadline(self._limit_s)
 
     async def submit(self, claim: Claim) -> Settled:
         """Send a claimed request until it is settled. Never raises for what the network or the API does."""
@@ -125,7 +130,7 @@ class HttpSubmitter:
             answer = await self._deadline.within(self._transport.handle_async_request(request))
             return self._api.read_answer(answer)
         except TimeoutError:
-            return Doubtful("read_timeout", f"no whole answer within {self._api.attempt_limit_s:g} s")
+            return Doubtful("read_timeout", f"no whole answer within {self._limit_s:g} s")
         except Exception as error:  # noqa: BLE001  an edge: whatever happens once a byte may have left is a verdict
             return self._api.read_exception(error)
 

@@ -3,86 +3,63 @@
     fast    pyreqwest (Rust: reqwest, hyper); a tenth of the cost
     httpx   httpx's own; works wherever Python works
 
-Both: HTTP/1.1, keep-alive, no redirects, no cookies, no retries, answers within bounds, proxies and certificates as
-the environment says. Both tell apart what certainly was not sent: that is what their contract suite is about.
+Both: HTTP/1.1, keep-alive, no redirects, no cookies, no retries, answers within bounds, one address and no other,
+proxies and certificates as `facts` says. Both tell apart what certainly was not sent: that is what their contract
+suite is about.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 import httpx
 
 from batchrunner.errors import ConfigError
-from batchrunner.submit.proxies import proxy_for
+from batchrunner.submit.facts import ANY_ADDRESS, Facts, load_identity
+from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
 
-IDLE_S = 45.0
-"""How long an unused connection is kept. Common servers close theirs after 60 s or more: we go first."""
 
-
-def make_transport(  # noqa: PLR0913  all of it is configuration
-    kind: Literal["fast", "httpx"],
-    *,
-    url: str,
-    connect_timeout_s: float,
-    timeout_s: float,
-    connections: int,
-    environ: Mapping[str, str],
-) -> httpx.AsyncBaseTransport:
-    """Make a transport for requests to `url`, to be used on one event loop.
+def make_transport(kind: Literal["fast", "httpx"], facts: Facts, connections: int) -> httpx.AsyncBaseTransport:
+    """Make a transport for requests to the address of `facts` and no other, to be used on one event loop.
 
     Answers come back whole: `response.read()` returns at once, and `content-encoding` has been undone.
     Raises ConfigError when the engine is missing, or when a proxy or a certificate file cannot be used.
     """
-    proxy, certificates = proxy_for(url, environ), _certificates(environ)
     try:
         if kind == "httpx":
-            return HttpxTransport(_httpx_engine(proxy, certificates, connections))
-        return _fast_transport(proxy, certificates, connections, connect_timeout_s, timeout_s)
+            return HttpxTransport(_httpx_engine(facts, connections), facts)
+        return _fast_transport(facts, connections)
     except (ValueError, OSError, httpx.InvalidURL) as error:
-        raise ConfigError(f"the HTTP engine does not start: {error}; check HTTPS_PROXY and SSL_CERT_FILE") from error
+        raise ConfigError(
+            f"the HTTP engine does not start: {error}; check [connection], HTTPS_PROXY and SSL_CERT_FILE"
+        ) from error
 
 
-def _certificates(environ: Mapping[str, str]) -> Path | None:
-    name = environ.get("SSL_CERT_FILE")
-    if not name:
-        return None
-    if not Path(name).is_file():
-        raise ConfigError(f"SSL_CERT_FILE names {name}, which is not a file; correct it or unset it")
-    return Path(name)
-
-
-def _fast_transport(
-    proxy: str | None, certificates: Path | None, connections: int, connect_timeout_s: float, timeout_s: float
-) -> httpx.AsyncBaseTransport:
+def _fast_transport(facts: Facts, connections: int) -> httpx.AsyncBaseTransport:
     try:
         from batchrunner.submit import fast  # noqa: PLC0415  its engine may be missing
     except ImportError as error:
         raise ConfigError(f'the fast HTTP engine does not load: {error}; set target.transport = "httpx"') from error
-    client = fast.fast_client(
-        proxy=proxy,
-        certificates=certificates,
-        connections=connections,
-        connect_timeout_s=connect_timeout_s,
-        timeout_s=timeout_s,
-        idle_s=IDLE_S,
-    )
-    return fast.FastTransport(client)
+    return fast.FastTransport(fast.fast_client(facts, connections), Pin(facts.url))
 
 
 class HttpxTransport(httpx.AsyncBaseTransport):
     """httpx's own transport, with answers read to their end and within bounds."""
 
-    def __init__(self, engine: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, engine: httpx.AsyncBaseTransport, facts: Facts) -> None:
         """Take the engine over: it is closed with the transport."""
         self._engine = engine
+        self._pin = Pin(facts.url)
+        self._send_timeout_s = facts.send_timeout_s
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send and read the answer."""
+        self._pin.check(request)
+        if self._send_timeout_s is not None:
+            timeouts = {**request.extensions.get("timeout", {}), "write": self._send_timeout_s}
+            request.extensions = {**request.extensions, "timeout": timeouts}
         answer = await self._engine.handle_async_request(request)
         try:
             return whole_answer(answer.status_code, answer.headers.multi_items(), await _read(answer))
@@ -94,10 +71,26 @@ class HttpxTransport(httpx.AsyncBaseTransport):
         await self._engine.aclose()
 
 
-def _httpx_engine(proxy: str | None, certificates: Path | None, connections: int) -> httpx.AsyncHTTPTransport:
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=IDLE_S)
-    context = ssl.create_default_context(cafile=certificates) if certificates else httpx.create_ssl_context()
-    return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy, trust_env=False)
+def _httpx_engine(facts: Facts, connections: int) -> httpx.AsyncHTTPTransport:
+    limits = httpx.Limits(
+        max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=facts.idle_s
+    )
+    return httpx.AsyncHTTPTransport(
+        verify=_context(facts),
+        limits=limits,
+        proxy=facts.proxy,
+        trust_env=False,
+        local_address=ANY_ADDRESS[facts.ip],
+    )
+
+
+def _context(facts: Facts) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(verify=facts.verified, trust_env=False)
+    if facts.trusted is not None:
+        context.load_verify_locations(cadata=facts.trusted.decode("ascii", "ignore"))
+    if facts.identity is not None:
+        load_identity(context, facts.identity)
+    return context
 
 
 async def _read(answer: httpx.Response) -> bytes:

@@ -69,6 +69,7 @@ class Server:
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
     scheme: str = "http"
+    host: str = "127.0.0.1"
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a connection has been opened and a request begins to arrive."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,7 +80,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def next_step(self) -> Step:
         """The last step of a script is repeated for ever."""
@@ -87,9 +88,11 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def scripted_server(*script: Step, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def scripted_server(
+    *script: Step, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Server]:
     """Run a server that takes one step of the script for each request."""
-    server = Server(0, list(script), scheme="https" if tls else "http")
+    server = Server(0, list(script), scheme="https" if tls else "http", host=f"[{host}]" if ":" in host else host)
     tasks: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,7 +110,7 @@ async def scripted_server(*script: Step, tls: ssl.SSLContext | None = None) -> A
         writer.close()
         server.closed.set()
 
-    listener = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=tls)
+    listener = await asyncio.start_server(converse, host, 0, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

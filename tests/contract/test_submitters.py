@@ -19,7 +19,7 @@ from batchrunner.clock import SystemClock
 from batchrunner.model import Accepted, Claim, Failed, InDoubt, Key, Rejected, Request, RequestId, Row
 from batchrunner.ports import Submitter
 from batchrunner.retrying import RetryPolicy, Verdict
-from batchrunner.submit import HttpSubmitter, Pacer, Throttle, make_transport, new_event_loop
+from batchrunner.submit import Facts, HttpSubmitter, Pacer, Throttle, make_transport, new_event_loop
 
 Engine = Literal["fast", "httpx"]
 engines = pytest.mark.parametrize("engine", ["fast", "httpx"])
@@ -73,7 +73,7 @@ async def bench(engine: Engine, url: str, policy: RetryPolicy = POLICY) -> Async
     """Put a submitter together, and close it."""
     clock = SystemClock()
     throttle = Throttle(None, clock)
-    transport = make_transport(engine, url=url, connect_timeout_s=0.2, timeout_s=0.25, connections=4, environ={})
+    transport = make_transport(engine, Facts(url, connect_timeout_s=0.2, timeout_s=0.25), 4)
     submitter = HttpSubmitter(ShortApi(Target(url), "t"), transport, throttle, policy, clock, lambda: 0.5)
     try:
         yield Bench(submitter, throttle)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from scripted_server import answer, closed_port, head, raw, scripted_server
-from transport_lines import PROFILE, Engine, engines, line_to, run, short
+from transport_lines import PROFILE, Engine, Target, engines, facts, line_to, run, short
 
 from batchrunner.errors import ConfigError
 from batchrunner.submit import make_transport
@@ -166,4 +166,4 @@ def test_a_missing_engine_is_a_config_error_that_names_the_other(monkeypatch: py
     monkeypatch.delattr("batchrunner.submit.fast", raising=False)
     monkeypatch.setitem(sys.modules, "pyreqwest", None)
     with pytest.raises(ConfigError, match=r'set target\.transport = "httpx"'):
-        make_transport("fast", url="http://a.example", connect_timeout_s=1, timeout_s=1, connections=1, environ={})
+        make_transport("fast", facts(Target("http://a.example")), 1)

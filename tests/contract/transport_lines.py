@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import httpx
 import pytest
 
 from batchrunner.api import Api
+from batchrunner.config import ConnectionTable
 from batchrunner.model import Accepted, Claim, Key, Rejected, Request, RequestId, Row
 from batchrunner.retrying import Answered, Doubtful, NeverSent, RefusedUs, Throttled, Verdict
-from batchrunner.submit import make_transport, new_event_loop
+from batchrunner.submit import Facts, connection_facts, make_transport, new_event_loop
 
 Engine = Literal["fast", "httpx"]
 engines = pytest.mark.parametrize("engine", ["fast", "httpx"])
@@ -50,18 +52,28 @@ class Line:
             return self.api.read_exception(error)
 
 
+def facts(
+    target: Target,
+    environ: dict[str, str] | None = None,
+    connection: dict[str, object] | None = None,
+    insecure: bool = False,
+) -> Facts:
+    """What environment and job say of the way there."""
+    table = ConnectionTable.model_validate(connection or {})
+    return connection_facts(target, table, insecure=insecure, environ=environ or {}, beside=Path)
+
+
 @asynccontextmanager
-async def line_to(engine: Engine, url: str, environ: dict[str, str] | None = None) -> AsyncIterator[Line]:
-    """Open a line and close it."""
+async def line_to(
+    engine: Engine,
+    url: str,
+    environ: dict[str, str] | None = None,
+    connection: dict[str, object] | None = None,
+    insecure: bool = False,
+) -> AsyncIterator[Line]:
+    """Open a line and close it. `connection` is the job's table of that name."""
     target = Target(url)
-    transport = make_transport(
-        engine,
-        url=url,
-        connect_timeout_s=target.connect_timeout.total_seconds(),
-        timeout_s=target.timeout.total_seconds(),
-        connections=4,
-        environ=environ or {},
-    )
+    transport = make_transport(engine, facts(target, environ, connection, insecure=insecure), 4)
     try:
         yield Line(Api(target, "secret-token"), transport)
     finally:
