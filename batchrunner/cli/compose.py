@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from batchrunner.api import Api
-from batchrunner.clock import Clock
+from batchrunner.cli.options import state_dir
+from batchrunner.clock import Clock, SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
 from batchrunner.gate import GatePolicy
@@ -36,6 +37,8 @@ from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import CHUNK_ROWS, open_source
+from batchrunner.sources.places import AtHand, all_places, at_hand
+from batchrunner.sources.spool import Spool
 from batchrunner.stopwatch import Stopwatch
 from batchrunner.submit import (
     AdaptiveLimit,
@@ -68,18 +71,36 @@ ROWS_WITH_FILES = 100
 class OpenSource:
     """A source and how it is written."""
 
-    path: Path
+    name: str
+    """As a person calls it: its path, or the address it was fetched from."""
     reader: Reader
     shape: Shape
 
+    @property
+    def short_name(self) -> str:
+        """Without folders."""
+        return Path(self.name).name
 
-def open_sources(job: Job, paths: Sequence[Path]) -> list[OpenSource]:
-    """Open the named files, or the job's own. Raises SourceError."""
-    return [_open(job, path) for path in paths or [job.beside(job.source.path)]]
+
+def open_sources(job: Job, specs: Sequence[str], go_on: Callable[[], None] = lambda: None) -> list[OpenSource]:
+    """Open what is named (paths, directories, patterns, `-`, addresses), or the job's own. Raises SourceError.
+
+    What is not on this machine is copied first; `go_on` is called while that takes its time, and may raise.
+    """
+    found = all_places(specs, Path()) if specs else all_places([job.source.path], job.file.parent)
+    return [open_at_hand(job, at_hand(place, spool_of(job), go_on)) for place in found]
 
 
-def _open(job: Job, path: Path) -> OpenSource:
-    reader = open_source(path, job.source, ROWS_WITH_FILES if reads_files(job) else CHUNK_ROWS)
+def spool_of(job: Job) -> Spool:
+    """Where copies of this job's sources are kept."""
+    oldest_s = (SystemClock().now_ms() - milliseconds(job.source.keep_copies)) / 1000
+    return Spool(state_dir() / "spool" / job.name, oldest_s)
+
+
+def open_at_hand(job: Job, file: AtHand) -> OpenSource:
+    """Open a file that is on this machine. Raises SourceError."""
+    rows = ROWS_WITH_FILES if reads_files(job) else CHUNK_ROWS
+    reader = open_source(file.path, job.source, rows, called=file.address)
     table = job.source
     shape = Shape(
         reader.source.fingerprint,
@@ -91,7 +112,7 @@ def _open(job: Job, path: Path) -> OpenSource:
         header=reader.header,
         place=reader.place,
     )
-    return OpenSource(path, reader, shape)
+    return OpenSource(file.name, reader, shape)
 
 
 def mapped(job: Job, sources: Sequence[OpenSource]) -> list[Input]:
@@ -99,7 +120,7 @@ def mapped(job: Job, sources: Sequence[OpenSource]) -> list[Input]:
     inputs, problems = [], []
     for one in sources:
         try:
-            mapper = compile_mapping(job, one.reader.source, one.reader.columns, one.path.name)
+            mapper = compile_mapping(job, one.reader.source, one.reader.columns, one.short_name)
             inputs.append(Input(one.reader, mapper))
         except ConfigError as error:
             problems.append(str(error))
@@ -181,7 +202,7 @@ def _as_it_was(job: Job, text: str, source: OpenSource) -> Mapper | None:
         return None
     try:
         was = job_from_mapping_text(text, job)
-        return compile_mapping(was, source.reader.source, source.reader.columns, source.path.name)
+        return compile_mapping(was, source.reader.source, source.reader.columns, source.short_name)
     except ConfigError:
         return None
 

@@ -33,13 +33,13 @@ EXAMPLE_ID = RequestId("00000000-0000-4000-8000-000000000000")
 """Stands in a preview where a run would put a Request-ID of the row's own."""
 
 
-def _rows(sources: Sequence[compose.OpenSource], inputs: Sequence[Input]) -> Iterator[tuple[Path, int, Mapped]]:
+def _rows(sources: Sequence[compose.OpenSource], inputs: Sequence[Input]) -> Iterator[tuple[str, int, Mapped]]:
     """Every row with its file and the bytes read so far."""
     before = 0
     for opened, one in zip(sources, inputs, strict=True):
         for chunk in one.reader.chunks():
             for judged in in_file_order(chunk, one.mapper):
-                yield opened.path, before + chunk.position, judged
+                yield opened.name, before + chunk.position, judged
         before += one.reader.source.size_bytes
 
 
@@ -50,14 +50,14 @@ def _rows(sources: Sequence[compose.OpenSource], inputs: Sequence[Input]) -> Ite
 @output_option
 @logging_options
 @ending_well
-def preview(job: Path, sources: tuple[Path, ...], count: int, output: str, quiet: bool) -> None:  # noqa: FBT001
+def preview(job: Path, sources: tuple[str, ...], count: int, output: str, quiet: bool) -> None:  # noqa: FBT001
     """Show the exact request bodies of the first rows, the token masked."""
     del quiet
     loaded = load_job(job)
     opened = compose.open_sources(loaded, sources)
     api = Api(loaded.target, _token_or_mask(loaded))
     rows = islice(_rows(opened, compose.mapped(loaded, opened)), count)
-    shown = [_shown(api, path, judged) for path, _, judged in rows]
+    shown = [_shown(api, name, judged) for name, _, judged in rows]
     if output == "json":
         say_json({"job": loaded.name, "rows": shown})
         return
@@ -72,8 +72,8 @@ def _token_or_mask(job: Job) -> str:
         return "no-token-set"
 
 
-def _shown(api: Api, path: Path, judged: Mapped) -> dict[str, Any]:
-    where = {"source": str(path), "row": judged.row.number, "line": judged.row.line}
+def _shown(api: Api, name: str, judged: Mapped) -> dict[str, Any]:
+    where = {"source": name, "row": judged.row.number, "line": judged.row.line}
     if isinstance(judged, Unusable):
         return {**where, "unusable": judged.code, "reason": judged.text}
     if isinstance(judged, Filtered):
@@ -100,7 +100,7 @@ def _preview_text(shown: dict[str, Any]) -> str:
 @click.option("--no-progress", is_flag=True, help="No bar, even on a terminal.")
 @logging_options
 @ending_well
-def check(job: Path, sources: tuple[Path, ...], output: str, no_progress: bool, quiet: bool) -> None:  # noqa: FBT001
+def check(job: Path, sources: tuple[str, ...], output: str, no_progress: bool, quiet: bool) -> None:  # noqa: FBT001
     """Lint the job and judge the whole file without sending: every unusable row with its line, column and reason."""
     loaded = load_job(job)
     if mistakes := lint_mapping(loaded):
@@ -111,9 +111,9 @@ def check(job: Path, sources: tuple[Path, ...], output: str, no_progress: bool, 
     unusable: list[dict[str, Any]] = []
     usable = filtered = 0
     with Bar(size, loaded.name, shown=False if no_progress or quiet else None) as bar:
-        for path, position, judged in _rows(opened, inputs):
+        for name, position, judged in _rows(opened, inputs):
             if isinstance(judged, Unusable):
-                unusable.append(_fault(path, judged, output))
+                unusable.append(_fault(name, judged, output))
             elif isinstance(judged, Filtered):
                 filtered += 1
             else:
@@ -124,11 +124,11 @@ def check(job: Path, sources: tuple[Path, ...], output: str, no_progress: bool, 
     raise SystemExit(Exit.SOME_BAD if unusable else Exit.OK)
 
 
-def _fault(path: Path, judged: Unusable, output: str) -> dict[str, Any]:
+def _fault(name: str, judged: Unusable, output: str) -> dict[str, Any]:
     if output == "text":
-        click.echo(f"{path}:{judged.row.line}: row {judged.row.number}: {judged.code}: {judged.text}")
+        click.echo(f"{name}:{judged.row.line}: row {judged.row.number}: {judged.code}: {judged.text}")
     return {
-        "source": str(path),
+        "source": name,
         "row": judged.row.number,
         "line": judged.row.line,
         "code": judged.code,

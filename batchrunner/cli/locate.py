@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from batchrunner.cli.compose import OpenSource, open_sources
+from batchrunner.cli.compose import OpenSource, open_at_hand, spool_of
 from batchrunner.config import Job
+from batchrunner.errors import SourceError
 from batchrunner.ledger import Business
 from batchrunner.model import Source
 from batchrunner.sources import fingerprint
+from batchrunner.sources.places import AtHand, LocalFile, places
 
 
 def find_sources(job: Job, business: Sequence[Business]) -> tuple[list[tuple[OpenSource, Business]], list[Business]]:
@@ -20,12 +23,12 @@ def find_sources(job: Job, business: Sequence[Business]) -> tuple[list[tuple[Ope
         if path is None:
             missing.append(one)
         else:
-            found.append((open_sources(job, [path])[0], one))
+            found.append((open_at_hand(job, AtHand(path, str(path))), one))
     return found, missing
 
 
 def find(job: Job, source: Source) -> Path | None:
-    """Where a file with this content lies: where it was, or under the job's folders."""
+    """Where a file with this content lies: where it was, among the kept copies, or under the job's folders."""
     for path in _candidates(job, source):
         # The size is asked first: it costs nothing, and tells most files apart.
         if path.is_file() and path.stat().st_size == source.size_bytes and _same(path, source):
@@ -39,9 +42,19 @@ def _same(path: Path, source: Source) -> bool:
 
 def _candidates(job: Job, source: Source) -> Iterator[Path]:
     recorded = Path(source.path)
-    named = job.beside(job.source.path)
     yield recorded
-    yield named
-    for folder in dict.fromkeys((named.parent, job.file.parent, recorded.parent)):
+    if kept := spool_of(job).with_content(source.fingerprint):
+        yield kept
+    named = _named(job)
+    yield from named
+    folders = (*(path.parent for path in named), job.file.parent, recorded.parent)
+    for folder in dict.fromkeys(folders):
         if folder.is_dir():
             yield from sorted(folder.rglob(f"*{recorded.suffix}"))
+
+
+def _named(job: Job) -> list[Path]:
+    """The files that the job itself names now."""
+    with suppress(SourceError):  # what it names may be gone
+        return [place.path for place in places(job.source.path, job.file.parent) if isinstance(place, LocalFile)]
+    return []

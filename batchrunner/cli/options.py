@@ -43,7 +43,7 @@ def parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parame
 
 
 job_argument = click.argument("job", type=click.Path(path_type=Path, dir_okay=False))
-sources_argument = click.argument("sources", nargs=-1, type=click.Path(path_type=Path))
+sources_argument = click.argument("sources", nargs=-1, type=click.Path())
 ledger_option = click.option(
     "--ledger", metavar="URL|PATH", help="The ledger. Default: $XDG_STATE_HOME/batchrunner/ledger.db."
 )

@@ -30,7 +30,7 @@ from batchrunner.report import Summary
 @click.option("--allow-resend", is_flag=True, help="Go on although a changed job sends accepted rows again.")
 @logging_options
 @ending_well
-def run(job: Path, sources: tuple[Path, ...], **options: Any) -> None:  # noqa: ANN401  see `asked`
+def run(job: Path, sources: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  see `asked`
     """Import an export: every row once, whatever happened before.
 
     SOURCE takes the place of the job's path. Running again goes on where an interrupted run stopped.
@@ -42,10 +42,10 @@ def run(job: Path, sources: tuple[Path, ...], **options: Any) -> None:  # noqa: 
         tell(summary, wish)
 
 
-def _run(job: Job, token: str, paths: Sequence[Path], wish: Asked) -> Summary | None:
+def _run(job: Job, token: str, specs: Sequence[str], wish: Asked) -> Summary | None:
     stop = StopRequest()
     with compose.signals_to(stop), ExitStack() as held:
-        sources = compose.open_sources(job, paths)
+        sources = compose.open_sources(job, specs, lambda: compose.raise_if_stopped(stop))
         inputs = compose.mapped(job, sources)
         if wish.dry_run:
             _rehearse(job, sources, inputs, wish)

@@ -91,7 +91,7 @@ class Work:
         summary = Summary(
             run=self.name,
             job=self.job.name,
-            sources=tuple(str(one.path) for one in self._sources),
+            sources=tuple(one.name for one in self._sources),
             totals=ended.totals,
             duration_s=self.clock.elapsed_s() - self._started_s,
             run_dir=str(self.run_dir),
@@ -139,7 +139,7 @@ def rehearsed(
     with Bar(_size(sources), job.name, shown=asked.bar) as bar:
         found = rehearse(batches, ledger, lambda batch: bar.update(batch.position, Totals(), 0))
     if asked.output == "json":
-        say_json(rehearsal_values(job.name, [str(one.path) for one in sources], found))
+        say_json(rehearsal_values(job.name, [one.name for one in sources], found))
     else:
         click.echo(rehearsal_text(job.name, found))
 

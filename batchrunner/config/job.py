@@ -21,7 +21,9 @@ from batchrunner.config.units import MOST_IN_FLIGHT
 class SourceTable(_Table):
     """Where rows come from, and how the file is written."""
 
-    path: str = Field(description="The export, relative to the job file.")
+    path: str = Field(
+        description="The export: a file, a directory or a pattern as exports/*.csv, relative to the job file; or -."
+    )
     format: Literal["auto", "csv", "jsonl"] = Field(
         default="auto", description="auto: JSONL when the name ends in .jsonl, .ndjson or .json, otherwise CSV."
     )
@@ -48,6 +50,10 @@ class SourceTable(_Table):
     )
     optional: tuple[str, ...] = Field(
         default=(), strict=False, description="Columns that the mapping names and a file may lack."
+    )
+
+    keep_copies: Duration = Field(
+        default=timedelta(days=30), description="How long copies of standard input and of remote files are kept."
     )
 
     @model_validator(mode="after")

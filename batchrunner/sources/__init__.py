@@ -1,7 +1,7 @@
 """The room that reads exports: CSV and JSONL files as chunks of rows, every record accounted for.
 
-    file, unpacked where it is compressed (`packed`, `zips`, `files`) -> physical lines (`lines`)
-        -> records (`csv_records` with `dialects`, `jsonl_records`) -> chunks (`reading`)
+    what a job says -> files (`places`, `spool`), unpacked where they are compressed (`packed`, `zips`, `files`)
+        -> physical lines (`lines`) -> records (`csv_records` with `dialects`, `jsonl_records`) -> chunks (`reading`)
 
 A record that cannot become a row becomes an `Unusable` with the number and the line it has in the file:
 
@@ -14,6 +14,8 @@ A record that cannot become a row becomes an `Unusable` with the number and the 
 from __future__ import annotations
 
 from pathlib import Path, PurePath
+
+from msgspec import structs
 
 from batchrunner.config.job import SourceTable
 from batchrunner.errors import SourceError
@@ -30,8 +32,10 @@ _JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst", ".zstd", ".zip"})
 
 
-def open_source(path: Path, table: SourceTable, chunk_rows: int = CHUNK_ROWS) -> Reader:
+def open_source(path: Path, table: SourceTable, chunk_rows: int = CHUNK_ROWS, *, called: str | None = None) -> Reader:
     """A reader of the file, whose content has been fingerprinted and whose columns are known.
+
+    `called` is the address that the file was copied from, by which the ledger then knows it.
 
     Raises SourceError when the file is missing, unreadable, not a regular file, empty (CSV), written in an
     unknown encoding, damaged at its very start, or has a header that cannot be decoded; also for a zip whose members
@@ -39,6 +43,8 @@ def open_source(path: Path, table: SourceTable, chunk_rows: int = CHUNK_ROWS) ->
     """
     file = InputFile.open(path, table.encoding, table.member)
     source = fingerprint(path)
+    if called is not None:
+        source = structs.replace(source, path=called)
     if _holds_jsonl(file, table):
         return FileReader(file, source, JsonlFormat.of(file, chunk_rows), chunk_rows)
     return FileReader(file, source, CsvFormat.of(file, Dialect.of(path, table)), chunk_rows)
