@@ -18,6 +18,7 @@ COMMANDS = {
     "runs": "batchrunner.cli.look:runs",
     "show": "batchrunner.cli.look:show",
     "resolve": "batchrunner.cli.resolve:resolve",
+    "doctor": "batchrunner.cli.doctor:doctor",
     "sandbox": "batchrunner.cli.sandbox:sandbox",
 }
 
@@ -30,6 +31,7 @@ SHORT_HELP = {
     "runs": "List past runs.",
     "show": "Show one run.",
     "resolve": "Decide about rows in doubt.",
+    "doctor": "Try the way to the platform before a first load.",
     "sandbox": "Start the stand-in server.",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.submit.adaptive import AdaptiveLimit
+from batchrunner.submit.exchange import Exchange, exchange_all
 from batchrunner.submit.facts import Facts, connection_facts
 from batchrunner.submit.loop import new_event_loop
 from batchrunner.submit.pace import Pacer
@@ -14,6 +15,7 @@ from batchrunner.submit.transports import make_transport
 
 __all__ = [
     "AdaptiveLimit",
+    "Exchange",
     "Facts",
     "HttpSubmitter",
     "Pacer",
@@ -22,6 +24,7 @@ __all__ = [
     "Slots",
     "Throttle",
     "connection_facts",
+    "exchange_all",
     "make_transport",
     "new_event_loop",
     "schedule_path",

@@ -61,6 +61,18 @@ class Facts:
         scheme, _, rest = self.proxy.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
 
+    def tls_context(self) -> ssl.SSLContext:
+        """Whom we trust and who we are, for Python's own TLS."""
+        context = ssl.create_default_context()
+        if self.trusted is not None:
+            context.load_verify_locations(cadata=self.trusted.decode("ascii", "ignore"))
+        if self.identity is not None:
+            load_identity(context, self.identity)
+        if not self.verified:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
 
 class SaysHow(Protocol):
     """What the room needs of the job's `[connection]`."""

@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 IMPORTED = (
     "batchrunner.api",
     "batchrunner.cli.compose",
+    "batchrunner.cli.doctor",
     "batchrunner.cli.judge",
     "batchrunner.cli.look",
     "batchrunner.cli.resolve",

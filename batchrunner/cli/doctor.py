@@ -1,0 +1,192 @@
+"""`doctor`: try the way to the platform before a first load."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from batchrunner.api import read_exception
+from batchrunner.api.probes import probe_request, read_probe
+from batchrunner.cli import compose
+from batchrunner.cli.exits import Exit
+from batchrunner.cli.options import (
+    ending_well,
+    insecure_option,
+    job_argument,
+    logging_options,
+    output_option,
+    say_json,
+)
+from batchrunner.clock import Clock, SystemClock
+from batchrunner.config import Job, load_job, read_token, with_overrides
+from batchrunner.doctor import (
+    Answered,
+    Ask,
+    Consent,
+    Finding,
+    Findings,
+    Probe,
+    Repeats,
+    Setting,
+    Told,
+    Unanswered,
+    Verdict,
+    findings_text,
+    findings_values,
+    is_bad,
+    look_at_fields,
+    look_at_network,
+    look_at_platform,
+    look_at_repeats,
+    save,
+)
+from batchrunner.errors import ConfigError, UsageError
+from batchrunner.retrying import Doubtful, NeverSent
+from batchrunner.submit import Exchange, Facts, exchange_all
+
+
+@click.command()
+@job_argument
+@click.option("--url", help="Look at this platform instead of the job's.")
+@insecure_option
+@click.option("--probe-profile", metavar="EMAIL|ID", help="A profile of your own that may be imported, unchanged.")
+@click.option("--db-id", type=click.IntRange(min=1), help="The database of that profile.")
+@click.option("--yes", is_flag=True, help="Agree to importing it, without being asked.")
+@click.option("--save", "saves", is_flag=True, help="Write what was found into the job file.")
+@output_option
+@logging_options
+@ending_well
+def doctor(
+    job: Path,
+    url: str | None,
+    insecure: bool,  # noqa: FBT001
+    probe_profile: str | None,
+    db_id: int | None,
+    yes: bool,  # noqa: FBT001
+    saves: bool,  # noqa: FBT001
+    output: str,
+    quiet: bool,  # noqa: FBT001
+) -> None:
+    """Look at everything between here and the platform, and say what to do: network, TLS, token, rights, repeats.
+
+    Only requests are sent that the platform can only refuse, unless you name a profile that may be imported.
+    """
+    loaded = load_job(job)
+    if url:
+        if saves:
+            raise UsageError("--save writes what is true of the job's own platform; leave --url out")
+        loaded = with_overrides(loaded, {"target": {"url": url, "installation": None}})
+    loaded = loaded.model_copy(update={"insecure": insecure})
+    consent = _consent(probe_profile, db_id, loaded, yes=yes)
+    findings, repeats = _examine(loaded, consent)
+    saved = save(job, _settings(repeats)) if saves else []
+    bad = is_bad(findings)
+    if output == "json":
+        say_json(
+            {
+                "job": loaded.name,
+                "url": loaded.target.url,
+                "findings": findings_values(findings),
+                "saved": saved,
+                "exit_code": int(Exit.SOME_BAD if bad else Exit.OK),
+            }
+        )
+    elif not quiet or bad:
+        click.echo(findings_text(f"{loaded.name}: {loaded.target.url}", findings))
+        for name in saved:
+            click.echo(f"  saved {name} in {job}")
+        if saves and not saved:
+            click.echo("  nothing to save: the job file says already what was found")
+    raise SystemExit(Exit.SOME_BAD if bad else Exit.OK)
+
+
+def _consent(profile: str | None, db_id: int | None, job: Job, *, yes: bool) -> Consent | None:
+    """What the user agrees to. Naming a profile is half of it; the other half is asked for."""
+    if profile is None:
+        if db_id is not None or yes:
+            raise UsageError("--db-id and --yes go with --probe-profile, which names the profile that may be imported")
+        return None
+    if db_id is None:
+        raise UsageError("--probe-profile needs --db-id, the number of the database that the profile is in")
+    question = (
+        f"Import profile {profile} of database {db_id} on {job.target.url} up to five times, without any field and "
+        "without starting triggers? It is created if it does not exist."
+    )
+    if not yes and not click.confirm(question, err=True):
+        raise UsageError("not agreed, so nothing was sent; leave --probe-profile out to look at everything else")
+    return Consent(profile, db_id)
+
+
+# --- the examination ------------------------------------------------------------------------------
+
+
+def _examine(job: Job, consent: Consent | None) -> tuple[Findings, Repeats]:
+    clock = SystemClock()
+    try:
+        facts = compose.facts_of(job)
+    except ConfigError as error:
+        return [Finding("connection", Verdict.BAD, str(error))], Repeats([])
+    reached = look_at_network(facts, clock.now_ms() / 1000)
+    fields = look_at_fields(job.request.data)
+    token, about_token = _token(job)
+    if not reached.connected or token is None:
+        why = "the platform cannot be reached" if not reached.connected else "there is no token"
+        skipped = Finding("platform", Verdict.SKIPPED, f"nothing was asked: {why}")
+        return [*reached.findings, *about_token, skipped, *fields], Repeats([])
+    ask = _asking(job, facts, token, clock)
+    platform = look_at_platform(job.target.workflow_id, ask, _origin_of_token(job))
+    repeats = Repeats([])
+    if not is_bad(platform):
+        repeats = look_at_repeats(job.target.workflow_id, consent, ask, _new_id, says_it_does=job.target.deduplicates)
+    return [*reached.findings, *about_token, *platform, *repeats.findings, *fields], repeats
+
+
+def _token(job: Job) -> tuple[str | None, Findings]:
+    try:
+        return read_token(job), []
+    except ConfigError as error:
+        return None, [Finding("token", Verdict.BAD, str(error))]
+
+
+def _origin_of_token(job: Job) -> str:
+    return job.target.token_file or "the environment"
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _asking(job: Job, facts: Facts, token: str, clock: Clock) -> Ask:
+    """Ask on the engine that a run would use."""
+
+    def ask(probes: Sequence[Probe]) -> list[Told]:
+        requests = [
+            probe_request(job.target, token, one.path, one.body, one.ids or (("Request-ID", _new_id()),))
+            for one in probes
+        ]
+        return [_told(exchange) for exchange in exchange_all(job.target.transport, facts, requests, clock)]
+
+    return ask
+
+
+def _told(exchange: Exchange) -> Told:
+    if exchange.response is not None:
+        return Answered(read_probe(exchange.response), exchange.sent_ms, exchange.came_ms)
+    verdict = read_exception(exchange.error or TimeoutError("no answer in time"))
+    if isinstance(verdict, NeverSent | Doubtful):
+        return Unanswered(verdict.code, verdict.text)
+    return Unanswered("no_answer", str(exchange.error))
+
+
+# --- what is worth keeping -------------------------------------------------------------------------
+
+
+def _settings(repeats: Repeats) -> list[Setting]:
+    if repeats.recognised_by is None:
+        return []
+    day = datetime.now(UTC).date().isoformat()
+    return [Setting("target", "deduplicates", bool(repeats.recognised_by), f"found by doctor, {day}")]
