@@ -49,6 +49,10 @@ class Summary:
     error: str | None = None
     next_commands: tuple[str, ...] = ()
     profile: Profile | None = None
+    archived: tuple[str, ...] = ()
+    """Where the sources lie now, if they were moved."""
+    reason: str | None = None
+    """Why a night went otherwise than planned (`errors.Reason`)."""
     concurrency: LimitRecord | None = None
     """Where the limit was found out in the run."""
     insecure: bool = False
@@ -81,6 +85,8 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         "error": summary.error,
         "next": list(summary.next_commands),
         **({"insecure": True} if summary.insecure else {}),
+        **({"archived": list(summary.archived)} if summary.archived else {}),
+        **({"reason": summary.reason} if summary.reason else {}),
         **({"concurrency": _limit_values(summary.concurrency)} if summary.concurrency else {}),
         **({"profile": profile_values(summary.profile)} if summary.profile else {}),
     }
@@ -106,6 +112,7 @@ def summary_text(summary: Summary) -> str:
     if summary.concurrency:
         lines.append(f"  concurrency   {_limit_words(summary.concurrency)}")
     lines.append(f"  result files  {summary.run_dir}")
+    lines += [f"  archived      {path}" for path in summary.archived]
     lines += [f"  next          {command}" for command in summary.next_commands]
     if summary.profile:
         lines += profile_lines(summary.profile)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class Asked:
     limit: int | None = None
     allow_resend: bool = False
     profile: bool = False
+    any_size: bool = False
+    day: date | None = None
     carried: tuple[str, ...] = ()
     """Options that a command which goes on from here needs too: the same ledger, the same platform."""
 
@@ -106,6 +109,8 @@ def asked(job: Path, options: Mapping[str, Any]) -> Asked:
         limit=options.get("limit"),
         allow_resend=options.get("allow_resend", False),
         profile=options["profile"],
+        any_size=options.get("any_size", False),
+        day=options["day"].date() if options.get("day") else None,
         carried=_carried(options),
     )
 

@@ -37,7 +37,7 @@ from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import CHUNK_ROWS, open_source
-from batchrunner.sources.places import AtHand, all_places, at_hand
+from batchrunner.sources.places import AtHand, Place, at_hand
 from batchrunner.sources.spool import Spool
 from batchrunner.stopwatch import Stopwatch
 from batchrunner.submit import (
@@ -82,12 +82,11 @@ class OpenSource:
         return Path(self.name).name
 
 
-def open_sources(job: Job, specs: Sequence[str], go_on: Callable[[], None] = lambda: None) -> list[OpenSource]:
-    """Open what is named (paths, directories, patterns, `-`, addresses), or the job's own. Raises SourceError.
+def open_places(job: Job, found: Sequence[Place], go_on: Callable[[], None] = lambda: None) -> list[OpenSource]:
+    """Open what lies there. Raises SourceError.
 
     What is not on this machine is copied first; `go_on` is called while that takes its time, and may raise.
     """
-    found = all_places(specs, Path()) if specs else all_places([job.source.path], job.file.parent)
     return [open_at_hand(job, at_hand(place, spool_of(job), go_on)) for place in found]
 
 

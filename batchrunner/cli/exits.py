@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import assert_never
 
 from batchrunner.errors import (
     AlreadyRunning,
     BatchrunnerError,
     ConfigError,
+    HeldBack,
     Interrupted,
     TooManyErrors,
     UsageError,
@@ -25,6 +25,7 @@ class Exit(enum.IntEnum):
     TOO_MANY_ERRORS = 3
     STOPPED = 4
     IN_DOUBT = 5
+    HELD_BACK = 6
     LOCKED = 75
     SIGINT = 130
     SIGTERM = 143
@@ -32,27 +33,21 @@ class Exit(enum.IntEnum):
     @property
     def meaning(self) -> str:
         """For people."""
-        match self:
-            case Exit.OK:
-                return "every row ended well"
-            case Exit.SOME_BAD:
-                return "finished, some rows rejected, failed or unusable"
-            case Exit.USAGE:
-                return "usage or job file wrong, nothing sent"
-            case Exit.TOO_MANY_ERRORS:
-                return "stopped by the error threshold"
-            case Exit.STOPPED:
-                return "the API refused us, or the ledger or source broke: stopped"
-            case Exit.IN_DOUBT:
-                return "finished, some rows in doubt (wins over 1)"
-            case Exit.LOCKED:
-                return "another run of this job holds the lock"
-            case Exit.SIGINT:
-                return "stopped by Ctrl-C, everything in flight settled"
-            case Exit.SIGTERM:
-                return "stopped by SIGTERM, everything in flight settled"
-            case _:
-                assert_never(self)
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Exit.OK: "every row ended well",
+    Exit.SOME_BAD: "finished, some rows rejected, failed or unusable",
+    Exit.USAGE: "usage or job file wrong, nothing sent",
+    Exit.TOO_MANY_ERRORS: "stopped by the error threshold",
+    Exit.STOPPED: "the API refused us, or the ledger or source broke: stopped",
+    Exit.IN_DOUBT: "finished, some rows in doubt (wins over 1)",
+    Exit.HELD_BACK: "held back by a guard of the job: paused, outside its hours, its limit reached",
+    Exit.LOCKED: "another run of this job holds the lock",
+    Exit.SIGINT: "stopped by Ctrl-C, everything in flight settled",
+    Exit.SIGTERM: "stopped by SIGTERM, everything in flight settled",
+}
 
 
 def table() -> str:
@@ -67,6 +62,8 @@ def of_error(error: BatchrunnerError) -> int:
             return Exit.USAGE
         case TooManyErrors():
             return Exit.TOO_MANY_ERRORS
+        case HeldBack():
+            return Exit.HELD_BACK
         case AlreadyRunning():
             return Exit.LOCKED
         case Interrupted():

@@ -13,6 +13,7 @@ import click
 from batchrunner.api import Api
 from batchrunner.cli import compose
 from batchrunner.cli.exits import Exit
+from batchrunner.cli.night import looked_at
 from batchrunner.cli.options import (
     ending_well,
     job_argument,
@@ -54,7 +55,7 @@ def preview(job: Path, sources: tuple[str, ...], count: int, output: str, quiet:
     """Show the exact request bodies of the first rows, the token masked."""
     del quiet
     loaded = load_job(job)
-    opened = compose.open_sources(loaded, sources)
+    opened = compose.open_places(loaded, looked_at(loaded, sources))
     api = Api(loaded.target, _token_or_mask(loaded))
     rows = islice(_rows(opened, compose.mapped(loaded, opened)), count)
     shown = [_shown(api, name, judged) for name, _, judged in rows]
@@ -105,7 +106,7 @@ def check(job: Path, sources: tuple[str, ...], output: str, no_progress: bool, q
     loaded = load_job(job)
     if mistakes := lint_mapping(loaded):
         raise ConfigError("\n".join(mistakes))
-    opened = compose.open_sources(loaded, sources)
+    opened = compose.open_places(loaded, looked_at(loaded, sources))
     inputs = compose.mapped(loaded, opened)
     size = sum(one.reader.source.size_bytes for one in opened)
     unusable: list[dict[str, Any]] = []

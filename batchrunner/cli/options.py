@@ -79,7 +79,10 @@ def fail(error: BatchrunnerError, output: str = "text") -> NoReturn:
     """End the program with the error's sentence on stderr and its exit code."""
     code = of_error(error)
     if output == "json":
-        say_json({"error": str(error), "exit_code": code})
+        from batchrunner.nights import event_of  # noqa: PLC0415  not needed for --help
+
+        event = event_of(error)
+        say_json({"error": str(error), "exit_code": code, **({"reason": event.reason} if event else {})})
     for line in str(error).splitlines():
         click.echo(f"batchrunner: {line}", err=True)
     raise SystemExit(code)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -21,6 +22,7 @@ from batchrunner.errors import BatchrunnerError
 from batchrunner.ledger import SqlLedger, open_ledger
 from batchrunner.mapping import mapping_text
 from batchrunner.model import SkipReason, Totals
+from batchrunner.nights import NightEvent, event_of
 from batchrunner.pipeline import Batch, Ended, StopRequest, rehearse
 from batchrunner.progress import Bar
 from batchrunner.report import Summary, rehearsal_text, rehearsal_values, summary_text, summary_values
@@ -85,7 +87,7 @@ class Work:
                 watch=self.watch,
             )
 
-    def end(self, ended: Ended) -> Summary:
+    def end(self, ended: Ended, archived: Sequence[Path] = ()) -> Summary:
         """Close the run in the ledger, and leave its summary beside its result files."""
         code = of_error(ended.error) if ended.error else of_totals(ended.totals)
         summary = Summary(
@@ -99,6 +101,8 @@ class Work:
             exit_code=code,
             error=str(ended.error) if ended.error else None,
             next_commands=self._next_commands(ended),
+            archived=tuple(map(str, archived)),
+            reason=event.reason if (event := event_of(ended.error)) else None,
             profile=self.watch.profile(ended.totals.read),
             concurrency=None if self._limit is None else self._limit.record,
             insecure=self.job.insecure,
@@ -151,6 +155,15 @@ def tell(summary: Summary, asked: Asked) -> NoReturn:
     elif not (asked.quiet and summary.exit_code == Exit.OK):
         click.echo(summary_text(summary))
     raise SystemExit(summary.exit_code)
+
+
+def tell_event(event: NightEvent, job: Job, asked: Asked) -> NoReturn:
+    """Tell that there was nothing to do, and why; nothing is wrong."""
+    if asked.output == "json":
+        say_json({"job": job.name, "reason": event.reason, "message": event.sentence, "exit_code": Exit.OK})
+    elif not asked.quiet:
+        click.echo(event.sentence)
+    raise SystemExit(Exit.OK)
 
 
 def _size(sources: Sequence[compose.OpenSource]) -> int:

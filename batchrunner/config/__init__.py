@@ -5,10 +5,13 @@ from __future__ import annotations
 from batchrunner.config.connection import DIRECT, ConnectionTable
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
 from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
+from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
 from batchrunner.config.units import (
     Concurrency,
+    DayTime,
     ErrorLimit,
+    Hours,
     Rate,
     parse_concurrency,
     parse_duration,
@@ -21,10 +24,15 @@ __all__ = [
     "DIRECT",
     "ORIGINS",
     "SEARCH_FIELDS",
+    "AfterTable",
+    "ArrivalTable",
     "Cell",
     "Concurrency",
     "ConnectionTable",
+    "DayTime",
     "ErrorLimit",
+    "GuardsTable",
+    "Hours",
     "Job",
     "Node",
     "Rate",

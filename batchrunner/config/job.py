@@ -12,9 +12,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from batchrunner.config.connection import ConnectionTable
+from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
-from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateText
+from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateText, ZoneName
 from batchrunner.config.units import MOST_IN_FLIGHT
 
 
@@ -250,6 +251,12 @@ class Job(_Table):
     request: RequestTable
     rules: RulesTable = Field(default_factory=RulesTable)
     limits: LimitsTable = Field(default_factory=LimitsTable)
+    timezone: ZoneName | None = Field(
+        default=None, description="Of dates in file names, deadlines and hours, as Europe/Moscow. Else the machine's."
+    )
+    arrival: ArrivalTable | None = Field(default=None, description="How a night's export arrives.")
+    after: AfterTable = Field(default_factory=AfterTable, description="What becomes of an export once it was loaded.")
+    guards: GuardsTable = Field(default_factory=GuardsTable, description="When a run that nobody watches stops.")
     insecure: bool = Field(default=False, exclude=True, description="Certificates are not verified: --insecure.")
     file: Path = Field(default=Path("job.toml"), exclude=True, description="Where the job was read from.")
 

@@ -19,9 +19,6 @@ from batchrunner.config.job import Job
 from batchrunner.config.nodes import CELL_MARK, Cell
 from batchrunner.errors import ConfigError
 
-SECTIONS = ("source", "target", "connection", "request", "rules", "limits")
-"""The tables of a job file."""
-
 OURS = ("file", "insecure")
 """Fields of a Job that no file may set."""
 
@@ -54,10 +51,11 @@ def _validate(table: Mapping[str, Any], path: Path) -> Job:
 
 def with_overrides(job: Job, overrides: Mapping[str, Mapping[str, object]]) -> Job:
     """The job with some keys set by the command line, validated as if they stood in the file."""
-    table = {section: _written(getattr(job, section)) for section in SECTIONS}
+    said = {name: getattr(job, name) for name in job.model_fields_set - {"file"}}
+    table = {name: _written(value) if isinstance(value, BaseModel) else value for name, value in said.items()}
     for section, values in overrides.items():
-        table[section].update(values)
-    return _validate({"name": job.name, "insecure": job.insecure, **table}, job.file)
+        table[section] = {**table.get(section, {}), **values}
+    return _validate({"insecure": job.insecure, **table}, job.file)
 
 
 def _written(table: BaseModel) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -11,11 +12,16 @@ from pydantic_core import PydanticCustomError
 from batchrunner.config.units import (
     MOST_IN_FLIGHT,
     Concurrency,
+    DayTime,
     ErrorLimit,
+    Hours,
     Rate,
     parse_concurrency,
+    parse_day_time,
     parse_duration,
+    parse_hours,
     parse_max_errors,
+    parse_percent,
     parse_rate,
 )
 
@@ -55,4 +61,35 @@ MaxErrors = Annotated[
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?%?\s*$"}]}
     ),
+]
+Percent = Annotated[
+    float,
+    _sentence(parse_percent, float),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$", "examples": ["50%"]}),
+]
+TimeOfDay = Annotated[
+    DayTime,
+    _sentence(parse_day_time, DayTime),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d{1,2}:\d{2}\s*$", "examples": ["04:00"]}),
+]
+HoursText = Annotated[
+    Hours,
+    _sentence(parse_hours, Hours),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^\s*\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}\s*$", "examples": ["22:00-07:00"]}
+    ),
+]
+
+
+def _zone_name(value: object) -> str:
+    """Raises ValueError with a sentence."""
+    try:
+        ZoneInfo(str(value))
+    except (ValueError, OSError, KeyError):  # the last for names that nobody knows
+        raise ValueError(f"{value!r} is no time zone; write one such as 'Europe/Moscow' or 'UTC'") from None
+    return str(value)
+
+
+ZoneName = Annotated[
+    str, _sentence(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Moscow", "UTC"]})
 ]

@@ -12,6 +12,8 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)\s*")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|min|m|h)\s*")
 _PER_S = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_DAY_TIME = re.compile(r"\s*(\d{1,2}):(\d{2})\s*")
+_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 _MAX_ERRORS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 
 
@@ -45,6 +47,30 @@ class ErrorLimit:
     def __str__(self) -> str:
         """As a job file would say it."""
         return str(self.count) if self.percent is None else f"{self.percent:g}%"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DayTime:
+    """A time of the day, as a clock on the wall shows it."""
+
+    hour: int
+    minute: int
+
+    def __str__(self) -> str:
+        """As a job file would say it."""
+        return f"{self.hour:02}:{self.minute:02}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """From one time of the day to another, over midnight where the second is the earlier one."""
+
+    begin: DayTime
+    end: DayTime
+
+    def __str__(self) -> str:
+        """As a job file would say it."""
+        return f"{self.begin}-{self.end}"
 
 
 def parse_duration(value: str | object) -> timedelta:
@@ -84,3 +110,30 @@ def parse_concurrency(value: str | object) -> Concurrency:
     raise ValueError(
         f"{value!r} is no number of requests in flight; write a whole number from 1 to {MOST_IN_FLIGHT}, or 'auto'"
     )
+
+
+def parse_day_time(value: str | object) -> DayTime:
+    """`04:00`. Raises ValueError with a sentence."""
+    match = _DAY_TIME.fullmatch(str(value))
+    if match and int(match[1]) < 24 and int(match[2]) < 60:  # noqa: PLR2004  as clocks have them
+        return DayTime(int(match[1]), int(match[2]))
+    raise ValueError(f"{value!r} is no time of the day; write hours and minutes, as in '04:00'")
+
+
+def parse_hours(value: str | object) -> Hours:
+    """`22:00-07:00`. Raises ValueError with a sentence."""
+    begin, _, end = str(value).partition("-")
+    try:
+        hours = Hours(parse_day_time(begin), parse_day_time(end))
+    except ValueError:
+        hours = None
+    if hours is None or hours.begin == hours.end:
+        raise ValueError(f"{value!r} are no hours of the day; write from and until, as in '22:00-07:00'")
+    return hours
+
+
+def parse_percent(value: str | object) -> float:
+    """`50%`. Raises ValueError with a sentence."""
+    if (match := _PERCENT.fullmatch(str(value))) and 0 < float(match[1]) < 100:  # noqa: PLR2004  a share
+        return float(match[1])
+    raise ValueError(f"{value!r} is no share; write a percentage between 0% and 100%, as in '50%'")

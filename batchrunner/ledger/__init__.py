@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from batchrunner.ledger.codec import as_dict
 from batchrunner.ledger.history import Business, EntryRecord, History, Place, RunRecord, Wanted
+from batchrunner.ledger.nights import Load, Nights, Pause
 from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
 
 __all__ = [
@@ -11,6 +12,9 @@ __all__ = [
     "Business",
     "EntryRecord",
     "History",
+    "Load",
+    "Nights",
+    "Pause",
     "Place",
     "RunRecord",
     "SqlLedger",

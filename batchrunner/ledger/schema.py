@@ -4,6 +4,9 @@
      │ └──── mappings         what determined keys and payloads (no values of any row)
      └──< entries             one per claimed row: claim and outcome
 
+    loads                    which files a job has loaded to their end, and where they lie now
+    pauses                   jobs that a person has paused
+
 An entry holds digests, ids and codes: never a payload, an address or a token. Rows that the gate held back and rows
 that never became requests are counted in `runs.totals` only, so a nightly file that repeats itself adds nothing.
 """
@@ -107,8 +110,40 @@ unfinished = and_(entries.c.state >= int(State.REJECTED), live)
 
 Index("entries_unfinished", entries.c.run_id, sqlite_where=unfinished, postgresql_where=unfinished)
 
+# Beside `sources`, which names what a run began with: a load has been read to its end, and outlives its run.
+loads = Table(
+    "loads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job", String(80), nullable=False),
+    Column("fingerprint", String(32), nullable=False),
+    Column("path", Text, nullable=False),  # where it arrived
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("loaded_ms", BigInteger, nullable=False),
+    Column("run_id", Integer, nullable=False),
+    Column("arrived", Boolean, nullable=False),  # at the job's own path; else a person named it
+    Column("kept_at", Text),  # where it was moved to
+    Index("loads_job_fingerprint", "job", "fingerprint"),
+)
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = ()
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("job", String(80), primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),  # NULL: until somebody says otherwise
+    Column("why", Text),
+)
+
+
+def _nights(connection: Connection) -> None:
+    """What a job has loaded, and which jobs are paused."""
+    metadata.create_all(connection, tables=[loads, pauses])
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights,)
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
 A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a

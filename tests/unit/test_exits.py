@@ -14,10 +14,13 @@ OF_ERRORS = {
     errors.ConfigError: 2,
     errors.TooManyErrors: 3,
     errors.SourceError: 4,
+    errors.MissingFile: 4,
+    errors.RefusedFile: 4,
     errors.LedgerError: 4,
     errors.ResultError: 4,
     errors.ApiRefusedUs: 4,
     errors.Unbalanced: 4,
+    errors.HeldBack: 6,
     errors.AlreadyRunning: 75,
 }
 
@@ -68,5 +71,5 @@ def test_a_run_that_went_through_ends_with_its_worst_row(totals: Totals, code: i
 def test_the_table_names_every_code() -> None:
     """What `--help` shows is the whole of it."""
     lines = table().splitlines()
-    assert [int(line.split()[0]) for line in lines] == [0, 1, 2, 3, 4, 5, 75, 130, 143]
+    assert [int(line.split()[0]) for line in lines] == [0, 1, 2, 3, 4, 5, 6, 75, 130, 143]
     assert all(code.meaning in line for code, line in zip(Exit, lines, strict=True))

@@ -1,0 +1,154 @@
+"""What the ledger knows of nights: which files were loaded, how large they were, where they lie, which jobs pause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from batchrunner.ledger import codec
+from batchrunner.ledger.database import saying, transaction
+from batchrunner.ledger.schema import loads, pauses
+from batchrunner.ledger.store import SqlLedger
+from batchrunner.model import RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A file that a run of a job has read to its end."""
+
+    job: str
+    fingerprint: str
+    path: str
+    size_bytes: int
+    modified_ns: int
+    rows: int
+    loaded_ms: int
+    run: RunId
+    arrived: bool
+    """At the job's own path; else a person named it."""
+    kept_at: str | None = None
+    """Where it was moved to, if it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A job that a person has paused."""
+
+    job: str
+    since_ms: int
+    until_ms: int | None
+    why: str | None
+
+
+class Nights:
+    """The memory of nights, on an open ledger."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        """Share the ledger's connection."""
+        self._connection = ledger.connection
+        self._path = ledger.path
+
+    # --- loads -------------------------------------------------------------------------------------
+
+    def note(self, done: Sequence[Load]) -> None:
+        """Remember files as loaded, once their run has ended."""
+        values = [
+            {
+                "job": one.job, "fingerprint": one.fingerprint, "path": codec.printable(one.path),
+                "size_bytes": one.size_bytes, "modified_ns": one.modified_ns, "rows": one.rows,
+                "loaded_ms": one.loaded_ms, "run_id": one.run, "arrived": one.arrived, "kept_at": one.kept_at,
+            }
+            for one in done
+        ]  # fmt: skip
+        if values:
+            with saying(self._path), transaction(self._connection):
+                self._connection.execute(insert(loads), values)
+
+    def note_kept(self, job: str, fingerprint: str, path: str, kept_at: str) -> None:
+        """A loaded file that lay at `path` lies elsewhere now."""
+        these = loads.c.job == job, loads.c.fingerprint == fingerprint, loads.c.path == codec.printable(path)
+        with saying(self._path), transaction(self._connection):
+            self._connection.execute(update(loads).where(*these).values(kept_at=codec.printable(kept_at)))
+
+    def loaded(self, job: str, fingerprint: str) -> Load | None:
+        """The last load of this content by the job."""
+        return self._first(select(loads).where(loads.c.job == job, loads.c.fingerprint == fingerprint))
+
+    def loaded_as(self, job: str, path: str, size_bytes: int, modified_ns: int) -> Load | None:
+        """The load of this very file: nothing about it has changed since, so its content has not."""
+        same = loads.c.path == codec.printable(path), loads.c.size_bytes == size_bytes
+        return self._first(select(loads).where(loads.c.job == job, *same, loads.c.modified_ns == modified_ns))
+
+    def has_size(self, job: str, size_bytes: int) -> bool:
+        """Whether the job has loaded any file of this size: only then can one with this content be among them."""
+        query = select(loads.c.id).where(loads.c.job == job, loads.c.size_bytes == size_bytes)
+        with saying(self._path):
+            return self._connection.execute(query.limit(1)).first() is not None
+
+    def newest_ns(self, job: str) -> int | None:
+        """When the newest file that arrived for the job and was loaded had been written."""
+        newest = select(func.max(loads.c.modified_ns)).where(loads.c.job == job, loads.c.arrived)
+        with saying(self._path):
+            found: int | None = self._connection.execute(newest).scalar()
+        return found
+
+    def last_rows(self, job: str, count: int) -> list[int]:
+        """The records of the last files that arrived for the job, newest first."""
+        query = select(loads.c.rows).where(loads.c.job == job, loads.c.arrived).order_by(loads.c.id.desc())
+        with saying(self._path):
+            return list(self._connection.execute(query.limit(count)).scalars())
+
+    def kept(self, job: str, fingerprint: str) -> list[Path]:
+        """Where files with this content were moved to, the last one first."""
+        query = select(loads.c.kept_at).where(
+            loads.c.job == job, loads.c.fingerprint == fingerprint, loads.c.kept_at.is_not(None)
+        )
+        with saying(self._path):
+            return [Path(path) for path in self._connection.execute(query.order_by(loads.c.id.desc())).scalars()]
+
+    def _first(self, query: Any) -> Load | None:  # noqa: ANN401  any select over `loads`
+        with saying(self._path):
+            row = self._connection.execute(query.order_by(loads.c.id.desc()).limit(1)).first()
+        return None if row is None else _load(row)
+
+    # --- pauses ------------------------------------------------------------------------------------
+
+    def pause(self, pause: Pause) -> None:
+        """From now on no run of the job begins, until the pause is over or lifted."""
+        values = {"since_ms": pause.since_ms, "until_ms": pause.until_ms, "why": pause.why}
+        with saying(self._path), transaction(self._connection):
+            self._connection.execute(delete(pauses).where(pauses.c.job == pause.job))
+            self._connection.execute(insert(pauses).values(job=pause.job, **values))
+
+    def unpause(self, job: str) -> bool:
+        """Lift a pause; whether there was one."""
+        with saying(self._path), transaction(self._connection):
+            return self._connection.execute(delete(pauses).where(pauses.c.job == job)).rowcount > 0
+
+    def paused(self, job: str, now_ms: int) -> Pause | None:
+        """The job's pause, if it is not over."""
+        query = select(pauses).where(pauses.c.job == job)
+        with saying(self._path):
+            row = self._connection.execute(query).first()
+        if row is None or (row.until_ms is not None and row.until_ms <= now_ms):
+            return None
+        return Pause(row.job, row.since_ms, row.until_ms, row.why)
+
+
+def _load(row: Row[Any]) -> Load:
+    return Load(
+        job=row.job,
+        fingerprint=row.fingerprint,
+        path=row.path,
+        size_bytes=row.size_bytes,
+        modified_ns=row.modified_ns,
+        rows=row.rows,
+        loaded_ms=row.loaded_ms,
+        run=RunId(row.run_id),
+        arrived=row.arrived,
+        kept_at=row.kept_at,
+    )
