@@ -10,6 +10,7 @@ from batchrunner import __version__
 from batchrunner.cli.exits import table
 
 COMMANDS = {
+    "init": "batchrunner.cli.init:init",
     "run": "batchrunner.cli.run:run",
     "retry": "batchrunner.cli.retry:retry",
     "preview": "batchrunner.cli.judge:preview",
@@ -23,6 +24,7 @@ COMMANDS = {
 }
 
 SHORT_HELP = {
+    "init": "Write a job file from a look at an export.",
     "run": "Import an export: every row once.",
     "retry": "Send the rows again that failed.",
     "preview": "Show the request bodies of the first rows.",

@@ -144,3 +144,15 @@ class ShortCut:
             known = region != "001"  # numbers of no country have a plan elsewhere
             self._plans[calling_code] = _Plan.of(self._metadata_for(region)) if known else None
         return self._plans[calling_code]
+
+
+def region_of(text: str, region: str | None) -> str | None:
+    """The country of a valid number, or None; `region` is for numbers that name no country. For guessing only."""
+    import phonenumbers  # noqa: PLC0415  see the top
+
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    found: str | None = phonenumbers.region_code_for_number(number) if phonenumbers.is_valid_number(number) else None
+    return found

@@ -36,6 +36,7 @@ IMPORTED = (
     "batchrunner.cli.look",
     "batchrunner.cli.resolve",
     "batchrunner.cli.retry",
+    "batchrunner.cli.init",
     "batchrunner.cli.run",
     "batchrunner.submit.fast",
 )

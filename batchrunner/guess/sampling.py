@@ -1,0 +1,205 @@
+"""The start of an export as columns: how it is written is found out, then the product's own readers read it."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+from batchrunner.config import SourceTable
+from batchrunner.errors import SourceError
+from batchrunner.guess.dialect import DialectGuess, guess_dialect
+from batchrunner.guess.encodings import guess_encoding
+from batchrunner.guess.findings import Finding
+from batchrunner.guess.head import Head
+from batchrunner.guess.looks import is_value
+from batchrunner.guess.names import is_a_name
+from batchrunner.sources import open_source
+
+ROWS = 20_000
+"""Looked at, of what the head holds."""
+
+_JSONL_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
+_LOOKED_AT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the start of an export holds."""
+
+    options: dict[str, Any]
+    """Of `[source]`: what differs from the defaults."""
+    findings: list[Finding]
+    columns: list[str]
+    texts: dict[str, list[str]]
+    rows: int
+    whole: bool
+    """The export has no more rows than these."""
+    broken: Counter[str] = field(default_factory=Counter)
+    """Records that cannot become rows, by code."""
+
+
+def sample_of(head: Head) -> Sample:
+    """Find out how an export is written, and read its start. Raises SourceError for one that holds nothing."""
+    if not head.data.strip():
+        raise SourceError(f"{head.name}: is empty; export it again")
+    encoding = guess_encoding(head)
+    codec = head.bom_encoding or str(encoding.value)
+    start = _whole_lines(head, codec)
+    options: dict[str, Any] = {}
+    findings = [encoding]
+    if encoding.value != "utf-8" and not head.bom_encoding:
+        options["encoding"] = encoding.value
+    if head.bom_encoding and head.bom_encoding != "utf-8":
+        options["encoding"] = encoding.value
+    if is_json(head, start.text):
+        findings.append(_json_finding(head, options))
+        return _read(start, options, findings, ".jsonl")
+    _csv_options(head, start, options, findings)
+    return _read(start, options, findings, ".csv")
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The head as text."""
+
+    text: str
+    codec: str
+    whole: bool
+
+
+def _whole_lines(head: Head, codec: str) -> _Start:
+    """The head as text, without a last line that may go on behind it. Bytes that are no text are kept."""
+    errors = "replace" if _in_wide_units(codec) else "surrogateescape"
+    text = codecs.getincrementaldecoder(codec)(errors).decode(head.data, final=head.whole)
+    if head.whole:
+        return _Start(text, codec, whole=True)
+    cut = max(text.rfind("\n"), text.rfind("\r")) + 1
+    return _Start(text[:cut] if cut else text, codec, whole=False)
+
+
+def _in_wide_units(codec: str) -> bool:
+    return codec.startswith(("utf-16", "utf-32"))
+
+
+# --- JSON --------------------------------------------------------------------------------------
+
+
+def is_json(head: Head, text: str) -> bool:
+    """Whether it is read as JSON: by its name, or by the look of its first line."""
+    if PurePath(head.name.lower()).suffix in _JSONL_ENDINGS:
+        return True
+    first = text.lstrip("\ufeff \t\r\n").partition("\n")[0]
+    try:
+        return isinstance(json.loads(first), dict)
+    except ValueError:
+        return False
+
+
+def _json_finding(head: Head, options: dict[str, Any]) -> Finding:
+    if PurePath(head.name.lower()).suffix in _JSONL_ENDINGS:
+        return Finding("format", "jsonl", "sure", "the name of the file says so")
+    options["format"] = "jsonl"
+    return Finding("format", "jsonl", "sure", "its first line is a JSON object")
+
+
+# --- CSV ---------------------------------------------------------------------------------------
+
+
+def _csv_options(head: Head, start: _Start, options: dict[str, Any], findings: list[Finding]) -> None:
+    dialect = guess_dialect(start.text.lstrip("\ufeff"), whole=start.whole)
+    if PurePath(head.name.lower()).suffix in _JSONL_ENDINGS:
+        options["format"] = "csv"
+    defaults = SourceTable.model_fields
+    written = {
+        "delimiter": dialect.delimiter,
+        "quote": dialect.quote,
+        "escape": dialect.escape,
+        "skip_lines": dialect.skip_lines,
+        "skip_footer": dialect.skip_footer,
+    }
+    options.update({key: value for key, value in written.items() if value != defaults[key].default})
+    findings.extend(dialect.findings)
+    header = guess_header(dialect)
+    findings.append(header)
+    if not header.value:
+        options["header"] = False
+    elif trailing := _trailing(dialect):
+        options["extra_fields"] = "ignore"
+        findings.append(trailing)
+
+
+def guess_header(dialect: DialectGuess) -> Finding:
+    """Whether the first record names the columns."""
+    if not dialect.records:
+        return Finding("header", value=True, sure="guess", why="there is no record to tell by")
+    first, body = dialect.records[0], dialect.records[1 : _LOOKED_AT + 1]
+    names = [cell for cell in first if is_a_name(cell)]
+    values = [cell for cell in first if is_value(cell)]
+    if names and len(values) * 2 <= len(first):
+        why = (
+            f"{len(names)} of the {len(first)} cells of the first record are names of columns, as '{names[0].strip()}'"
+        )
+        return Finding("header", value=True, sure="sure", why=why)
+    if values and not names:
+        why = f"{len(values)} cells of the first record are values, such as those below them"
+        return Finding("header", value=False, sure="likely", why=why)
+    said = [cell.strip() for cell in first if cell.strip()]
+    again = sum(cell in {row[place].strip() for row in body if place < len(row)} for place, cell in enumerate(first))
+    if len(set(said)) < len(said) or again:
+        why = "the cells of the first record come again in the records below"
+        return Finding("header", value=bool(not again), sure="guess", why=why)
+    return Finding("header", value=True, sure="likely", why="nothing in the first record looks like a value")
+
+
+def _trailing(dialect: DialectGuess) -> Finding | None:
+    """Each record ends in a delimiter, and the header does not."""
+    if not dialect.records[1:]:
+        return None
+    width, body = len(dialect.records[0]), dialect.records[1 : _LOOKED_AT + 1]
+    longer = [row for row in body if len(row) == width + 1 and not row[-1].strip()]
+    if len(longer) < 0.9 * len(body):
+        return None
+    why = "records end in a delimiter, behind which there is nothing; the header does not"
+    return Finding("extra_fields", "ignore", "likely", why)
+
+
+# --- rows --------------------------------------------------------------------------------------
+
+
+def _read(start: _Start, options: dict[str, Any], findings: list[Finding], ending: str) -> Sample:
+    """The rows, by the very readers that `run` uses."""
+    codec, whole = start.codec, start.whole
+    as_it_is = {**options, "encoding": codec, "format": "jsonl" if ending == ".jsonl" else "csv"}
+    errors = "replace" if _in_wide_units(codec) else "surrogateescape"
+    with tempfile.TemporaryDirectory(prefix="batchrunner-") as folder:
+        path = Path(folder) / f"start{ending}"
+        path.write_bytes(start.text.encode(codec, errors))
+        reader = open_source(path, SourceTable(path=path.name, **as_it_is))
+        return _gathered(reader.columns, reader.chunks(), options, findings, whole=whole)
+
+
+def _gathered(
+    columns: Sequence[str],
+    chunks: Iterable[Any],
+    options: dict[str, Any],
+    findings: list[Finding],
+    *,
+    whole: bool,
+) -> Sample:
+    texts: dict[str, list[str]] = {column: [] for column in columns}
+    rows, broken = 0, Counter[str]()
+    for chunk in chunks:
+        for column, found in texts.items():
+            found.extend(chunk.texts(column))
+        rows += len(chunk.rows)
+        broken.update(each.code for each in chunk.broken)
+        if rows >= ROWS:
+            whole = False
+            break
+    return Sample(options, findings, list(columns), texts, rows, whole, broken)
