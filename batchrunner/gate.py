@@ -35,13 +35,15 @@ class GatePolicy(Value, frozen=True):
     """What the job says about rows that the ledger already knows."""
 
     resend_in_doubt: bool
-    """The job says `resend` and the installation deduplicates."""
+    """The job says `resend`, and the installation deduplicates or nobody is engaged."""
     window_ms: int
     """How long the platform recognises a Request-ID."""
     repeat_after_ms: int | None = None
     """Accepted rows older than this are forgotten."""
     again: frozenset[State] = frozenset()
     """States that the user has asked to send again (`retry`): may hold REJECTED."""
+    repeat_safe: bool = False
+    """What is sent engages nobody: to do it twice changes nothing, whether or not the platform recognises it."""
 
 
 def within_window(requested_at_ms: int, now_ms: int, window_ms: int) -> bool:
@@ -75,9 +77,11 @@ def _judge_accepted(standing: Standing, policy: GatePolicy, now_ms: int) -> Deci
 
 
 def _judge_in_doubt(standing: Standing, policy: GatePolicy, now_ms: int) -> Decision:
-    # A replayed error answers every repeat of this Request-ID alike: sending it again tells us nothing new.
-    if not policy.resend_in_doubt or standing.replayed:
+    if not policy.resend_in_doubt:
         return Hold(SkipReason.IN_DOUBT)
-    if not within_window(standing.requested_at_ms, now_ms, policy.window_ms):
-        return Hold(SkipReason.WINDOW)
-    return SendSame()
+    # A replayed error answers every repeat of this Request-ID alike: sending it again tells us nothing new.
+    if not standing.replayed and within_window(standing.requested_at_ms, now_ms, policy.window_ms):
+        return SendSame()
+    if policy.repeat_safe:
+        return SendNew()
+    return Hold(SkipReason.IN_DOUBT if standing.replayed else SkipReason.WINDOW)

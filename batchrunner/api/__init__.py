@@ -1,6 +1,7 @@
 """The Altcraft HTTP API: how a claim is said, and what an answer means. Nothing here sends anything.
 
-The call is `POST /api/v1.1/workflows/import_and_start`: import a profile and engage it in a scenario. HTTP status and
+Which calls there are is the table in `endpoints`; the first is `POST /api/v1.1/workflows/import_and_start`: import a
+profile and engage it in a scenario. HTTP status and
 the body's `error` are two separate verdicts; a row is accepted only if the status is 2xx, the body parses, and
 `error` is 0. Whatever cannot be trusted is in doubt; that it had no effect has to be certain before we say so.
 """

@@ -12,11 +12,12 @@ import msgspec
 from batchrunner import __version__
 from batchrunner.api.answers import read_answer
 from batchrunner.api.exceptions import read_exception
+from batchrunner.endpoints import DEFAULT, Endpoint
 from batchrunner.errors import ConfigError
 from batchrunner.model import Claim
 from batchrunner.retrying import Verdict
 
-PATH = "/api/v1.1/workflows/import_and_start"
+PATH = DEFAULT.path
 
 MARGIN_S = 5.0
 """Added to the two time-outs for the hard bound on one attempt: name resolution, a proxy, a busy machine."""
@@ -59,9 +60,9 @@ class Preview:
 
 
 class Api:
-    """The platform at one address, spoken to with one token. Pure: builds requests and reads answers."""
+    """One call of the platform at one address, made with one token. Pure: builds requests and reads answers."""
 
-    def __init__(self, target: Target, token: str) -> None:
+    def __init__(self, target: Target, token: str, call: Endpoint = DEFAULT) -> None:
         """Raises ConfigError for an address or a token that can never be sent."""
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise ConfigError(
@@ -69,7 +70,7 @@ class Api:
             )
         connect_s, answer_s = target.connect_timeout.total_seconds(), target.timeout.total_seconds()
         self.attempt_limit_s = connect_s + answer_s + MARGIN_S
-        self._url = _url(target.url)
+        self._url = _url(target.url, call.path)
         self._token_head = b'{"token":' + msgspec.json.encode(token) if target.token_in == "body" else None  # noqa: S105
         self._headers = _constant_headers(self._url, token if target.token_in == "header" else None)  # noqa: S105
         timeouts = {"connect": connect_s, "read": answer_s, "write": answer_s, "pool": connect_s}
@@ -111,9 +112,9 @@ class Api:
         return self._token_head + (b"}" if payload == b"{}" else b"," + payload[1:])
 
 
-def _url(text: str) -> httpx.URL:
+def _url(text: str, path: str) -> httpx.URL:
     try:
-        url = httpx.URL(text.rstrip("/") + PATH)
+        url = httpx.URL(text.rstrip("/") + path)
     except httpx.InvalidURL as error:
         raise ConfigError(f"target.url {text!r} is not an address: {error}; write it as https://example.com") from None
     if (url.port or 0) > 65535:  # noqa: PLR2004  the largest there is

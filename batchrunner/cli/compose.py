@@ -138,12 +138,13 @@ def gate_policy(job: Job, again: frozenset[State] = frozenset()) -> GatePolicy:
         window_ms=milliseconds(job.target.dedupe_window),
         repeat_after_ms=None if job.rules.repeat_after is None else milliseconds(job.rules.repeat_after),
         again=again,
+        repeat_safe=not job.target.call.engages,
     )
 
 
 def resends(job: Job) -> bool:
-    """Whether a doubtful request may be repeated: only where the installation recognises the repeat."""
-    return job.rules.in_doubt == "resend" and job.target.deduplicates
+    """Whether a doubtful request may be repeated: where the installation recognises it, or where nobody is engaged."""
+    return job.rules.in_doubt == "resend" and (job.target.deduplicates or not job.target.call.engages)
 
 
 def retry_policy(job: Job) -> RetryPolicy:
@@ -155,7 +156,7 @@ def retry_policy(job: Job) -> RetryPolicy:
         backoff_max_s=limits.backoff_max.total_seconds(),
         throttle_patience_s=limits.throttle_patience.total_seconds(),
         resend=resends(job),
-        window_ms=milliseconds(job.target.dedupe_window),
+        window_ms=milliseconds(job.target.dedupe_window if job.target.call.engages else timedelta.max),
     )
 
 
@@ -221,7 +222,7 @@ def window_opener(
 
     def make_submitter() -> Submitter:
         facts = facts_of(job)
-        api = Api(job.target, token)
+        api = Api(job.target, token, job.target.call)
         transport = make_transport(job.target.transport, facts, job.limits.most_in_flight)
         slots = None if limit is None else Slots(limit, clock)
         throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)

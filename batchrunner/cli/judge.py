@@ -22,7 +22,7 @@ from batchrunner.cli.options import (
     say_json,
     sources_argument,
 )
-from batchrunner.config import Job, load_job, read_token
+from batchrunner.config import Job, load_job, notes_on, read_token
 from batchrunner.errors import ConfigError
 from batchrunner.mapping import lint_mapping
 from batchrunner.model import Claim, Filtered, Mapped, RequestId, Totals, Unusable
@@ -56,7 +56,7 @@ def preview(job: Path, sources: tuple[str, ...], count: int, output: str, quiet:
     del quiet
     loaded = load_job(job)
     opened = compose.open_places(loaded, looked_at(loaded, sources))
-    api = Api(loaded.target, _token_or_mask(loaded))
+    api = Api(loaded.target, _token_or_mask(loaded), loaded.target.call)
     rows = islice(_rows(opened, compose.mapped(loaded, opened)), count)
     shown = [_shown(api, name, judged) for name, _, judged in rows]
     if output == "json":
@@ -106,6 +106,8 @@ def check(job: Path, sources: tuple[str, ...], output: str, no_progress: bool, q
     loaded = load_job(job)
     if mistakes := lint_mapping(loaded):
         raise ConfigError("\n".join(mistakes))
+    for note in notes_on(loaded):
+        click.echo(f"{loaded.file.name}: {note}", err=True)
     opened = compose.open_places(loaded, looked_at(loaded, sources))
     inputs = compose.mapped(loaded, opened)
     size = sum(one.reader.source.size_bytes for one in opened)

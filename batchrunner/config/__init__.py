@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batchrunner.config.calls import notes_on
 from batchrunner.config.connection import DIRECT, ConnectionTable
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
 from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
@@ -40,6 +41,7 @@ __all__ = [
     "SourceTable",
     "job_schema",
     "load_job",
+    "notes_on",
     "parse_concurrency",
     "parse_duration",
     "parse_max_errors",

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from batchrunner.config.calls import EndpointName, check_numbers_of, check_parts
 from batchrunner.config.connection import ConnectionTable
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
 from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateText, ZoneName
 from batchrunner.config.units import MOST_IN_FLIGHT
+from batchrunner.endpoints import DEFAULT, ENDPOINTS, Endpoint
 
 
 class SourceTable(_Table):
@@ -92,7 +94,13 @@ class TargetTable(_Table):
     """Where requests go."""
 
     url: str = Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", description="Of the platform, without /api.")
-    workflow_id: int = Field(ge=1, description="The scenario that each row's profile is engaged in.")
+    endpoint: EndpointName = Field(
+        default="workflows/import_and_start", description="The call that is made for each row."
+    )
+    workflow_id: int | None = Field(
+        default=None, ge=1, description="The scenario that each row's profile is engaged in."
+    )
+    db_id: int | None = Field(default=None, ge=1, description="The database that profiles are imported into.")
     token_file: str | None = Field(
         default=None, description="A file that holds the API token, relative to the job file. Else ALTCRAFT_TOKEN."
     )
@@ -124,6 +132,21 @@ class TargetTable(_Table):
             return self.installation
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.rstrip('/')}".lower()
+
+    @property
+    def call(self) -> Endpoint:
+        """The call that is made for each row."""
+        return ENDPOINTS[self.endpoint]
+
+    @property
+    def keyed_as(self) -> str:
+        """What keys are made for: another family of calls asks for something else, whatever the payload."""
+        return self.origin if self.call.family == DEFAULT.family else f"{self.origin}#{self.call.family}"
+
+    @model_validator(mode="after")
+    def _numbers_of_the_call(self) -> Self:
+        check_numbers_of(self)
+        return self
 
 
 Matching = Literal[
@@ -271,6 +294,11 @@ class Job(_Table):
                 "correct the address, or add the host",
                 {"allowed": " and ".join(allowed), "host": host},
             )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_of_the_call(self) -> Self:
+        check_parts(self.target, self.request)
         return self
 
     def beside(self, path: str) -> Path:

@@ -14,11 +14,11 @@ from batchrunner.mapping.cells import EmptyRule, Judge, blank_of, complaints_abo
 from batchrunner.mapping.conditions import Condition, parse_condition
 from batchrunner.mapping.conversions import check_numbers
 from batchrunner.mapping.origins import Column, Origin, Pick, Template
-from batchrunner.mapping.parts import Array, Constant, ConvertedCell, Gathered, Object, Part, TextCell
+from batchrunner.mapping.parts import Array, Constant, ConvertedCell, Gathered, Object, Part, Tags, TextCell
 from batchrunner.mapping.problems import Problem, is_blank
 from batchrunner.mapping.templates import Piece, Placeholder, columns_of, parse_template
 
-LeafPart = TextCell | ConvertedCell | Gathered
+LeafPart = TextCell | ConvertedCell | Gathered | Tags
 """What has values of its own."""
 
 _BODY = ("data", "content", "attach")
@@ -79,10 +79,21 @@ class Compiler:
     def _constants(self) -> dict[str, Part]:
         request = self._job.request
         flags = {name: getattr(request, name) for name in _FLAGS}
-        values = {"matching": request.matching, "workflow_id": self._job.target.workflow_id}
+        values = {"matching": request.matching, **self._numbers()}
         values |= {name: flag for name, flag in flags.items() if flag is not None}
-        self._check_constant("target.workflow_id", self._job.target.workflow_id)
         return {name: Constant(value) for name, value in values.items()}
+
+    def _numbers(self) -> dict[str, int | None]:
+        """The scenario and the database, under the names that the call has for them."""
+        target = self._job.target
+        numbers = {}
+        if target.call.scenario is not None:
+            self._check_constant("target.workflow_id", target.workflow_id)
+            numbers[target.call.scenario] = target.workflow_id
+        if target.call.database != "no" and target.db_id is not None:
+            self._check_constant("target.db_id", target.db_id)
+            numbers["db_id"] = target.db_id
+        return numbers
 
     # --- what the profile is searched by ---
 
@@ -90,7 +101,8 @@ class Compiler:
         key = f"request.{name}"
         if name == "field_name":  # the name of a field of the platform, not a template
             return Constant(node)
-        if complaint := _unsearchable(node):
+        as_tags = isinstance(node, Cell) and node.as_ == "list" and name == "field_value"
+        if not as_tags and (complaint := _unsearchable(node)):
             self._mistake(key, complaint)
             return _NOTHING
         either = self._job.request.matching in ANY_OF and self._both_are_mapped()
@@ -98,7 +110,8 @@ class Compiler:
         rule = EmptyRule("omit", overrides=True, needed=reason)
         match node:
             case Cell():
-                return self._cell(key, node, rule)
+                found = self._cell(key, node, rule)
+                return Tags(found) if as_tags and isinstance(found, ConvertedCell | Gathered) else found
             case str():
                 return self._text(key, node, rule)
         self._check_constant(key, node)

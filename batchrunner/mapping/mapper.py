@@ -37,7 +37,7 @@ class RowMapper:
         self._when = plan.when
         self._any_of = job.request.matching in ANY_OF
         self._search_fields = SEARCH_FIELDS[job.request.matching]
-        self._keys = KeyMaker(job.name, job.target.origin, job.request.matching, job.rules.repeat)
+        self._keys = KeyMaker(job.name, job.target.keyed_as, job.request.matching, job.rules.repeat)
         self._fed_back = job.rules.repeat == "file"
         self._fingerprint = source.fingerprint
 

@@ -178,6 +178,31 @@ class Gathered:
         return any_filled([cell.filled(sheet) for cell in self._cells], len(sheet))
 
 
+class Tags:
+    """A list as the platform searches for tags: one text, `tag-1, tag-2`."""
+
+    def __init__(self, cell: ConvertedCell | Gathered) -> None:
+        """`cell` gives lists of texts."""
+        self._cell = cell
+        self.columns = cell.columns
+
+    def values(self, sheet: Sheet) -> Values:
+        """One text per row."""
+        return sheet.once((self, "values"), lambda: [_tags(value) for value in self._cell.values(sheet)])
+
+    def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
+        """The texts as JSON."""
+        return pieces(self.values(sheet), head, tail, bad_text(self.columns, sheet))
+
+    def filled(self, sheet: Sheet) -> list[bool]:
+        """Where there are tags."""
+        return self._cell.filled(sheet)
+
+
+def _tags(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
 Strip = bytes | list[bytes]
 """A column of pieces; one piece alone stands for a column that is the same in every row."""
 

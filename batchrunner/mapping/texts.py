@@ -9,10 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from batchrunner.config import Cell, Job, Node
+from batchrunner.endpoints import DEFAULT
 from batchrunner.errors import ConfigError
 
 _READING = ("escape", "header", "columns", "skip_lines", "skip_footer", "extra_fields", "missing_fields", "member")
 """What else decides which cells a record has."""
+
+_NUMBERS = ("workflow_id", "db_id")
 
 
 def mapping_text(job: Job) -> str:
@@ -20,12 +23,19 @@ def mapping_text(job: Job) -> str:
     table = {
         "name": job.name,
         "installation": job.target.origin,
-        "workflow_id": job.target.workflow_id,
+        **_call(job),
         "request": _request(job),
         "rules": _rules(job),
         "source": _reading(job),
     }
     return json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _call(job: Job) -> dict[str, object]:
+    """What is asked for. The call itself only where it is not the first one that there was, as in `_request`."""
+    target = job.target
+    numbers = {name: number for name in _NUMBERS if (number := getattr(target, name)) is not None}
+    return numbers if target.call.family == DEFAULT.family else {"call": target.call.family, **numbers}
 
 
 def reads_alike(text: str, job: Job) -> bool:
@@ -80,12 +90,14 @@ def job_from_mapping_text(text: str, job: Job) -> Job:
 
 
 def _table(mapping: Mapping[str, Any], job: Job) -> dict[str, object]:
-    target = {name: getattr(job.target, name) for name in job.target.model_fields_set}
+    target = {name: getattr(job.target, name) for name in job.target.model_fields_set if name not in _NUMBERS}
+    numbers = {name: mapping[name] for name in _NUMBERS if name in mapping}
+    installation = mapping["installation"]
     rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set if name != "when"}
     return {
         "name": mapping["name"],
         "source": job.source,
-        "target": {**target, "workflow_id": mapping["workflow_id"], "installation": mapping["installation"]},
+        "target": {**target, **numbers, "endpoint": mapping.get("call", DEFAULT.name), "installation": installation},
         "request": mapping["request"],
         "rules": {**rules, **mapping["rules"]},
         "limits": job.limits,

@@ -1,4 +1,4 @@
-"""One `import_and_start` call, checked field by field."""
+"""One call about one profile, checked field by field."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from batchrunner.sandbox.matching import Search, read_search
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from batchrunner.sandbox.methods import Method
     from batchrunner.sandbox.settings import Settings
     from batchrunner.sandbox.wire import Body
 
@@ -22,9 +23,10 @@ _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What one request asks for. `subscriptions` are valid and no longer part of `data`."""
+    """What is asked for one profile. `subscriptions` are valid and no longer part of `data`."""
 
-    workflow_id: int
+    method: Method
+    workflow_id: int | None
     search: Search
     data: Body
     subscriptions: tuple[Body, ...]
@@ -32,22 +34,27 @@ class Call:
     attached: tuple[str, ...]
 
 
-def read_call(body: Body, settings: Settings) -> Call:
+def read_call(body: Body, settings: Settings, method: Method) -> Call:
     """Check a body against the documentation. Raises RefusalError with 400, 404 or 413."""
     _check_fields(body, _FIELDS)
-    workflow_id = _workflow(body, settings)
+    workflow_id = None if method.scenario is None else _scenario(body, method.scenario, settings)
+    if method.database and not _is_number(body.get("db_id")):
+        raise RefusalError(400, "db_id is missing or not a positive whole number")
     search = read_search(body)
+    if not method.imports:
+        return Call(method, workflow_id, search, {}, (), _object(body, "content"), _attached(body.get("attach")))
     data = dict(_object(body, "data"))
     skip = body.get("skip_invalid_subscriptions") is True
     subscriptions = _subscriptions(data.pop("subscriptions", None), settings, skip=skip)
     _check_fields(data, _DATA_FIELDS)
-    return Call(workflow_id, search, data, subscriptions, _object(body, "content"), _attached(body.get("attach")))
+    content, attached = _object(body, "content"), _attached(body.get("attach"))
+    return Call(method, workflow_id, search, data, subscriptions, content, attached)
 
 
-def _workflow(body: Body, settings: Settings) -> int:
-    workflow_id = body.get("workflow_id")
-    if not isinstance(workflow_id, int) or isinstance(workflow_id, bool) or workflow_id < 1:
-        raise RefusalError(400, "workflow_id is missing or not a positive whole number")
+def _scenario(body: Body, name: str, settings: Settings) -> int:
+    workflow_id = body.get(name)
+    if not isinstance(workflow_id, int) or not _is_number(workflow_id):
+        raise RefusalError(400, f"{name} is missing or not a positive whole number")
     if settings.workflow_ids is not None and workflow_id not in settings.workflow_ids:
         raise RefusalError(404, f"workflow {workflow_id}")
     return workflow_id
@@ -151,6 +158,10 @@ def _is_bool(value: object) -> bool:
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _is_object(value: object) -> bool:

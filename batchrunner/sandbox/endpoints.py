@@ -37,7 +37,8 @@ def _engagements(installation: Installation, query: Mapping[str, str]) -> dict[s
     store = installation.store
     count = len(store.engagements)
     if query.get("counts", "0") not in ("", "0"):
-        return {"count": count, "by_key": dict(store.engagements_by_key)}
+        imports = dict(store.imports_by_key)
+        return {"count": count, "by_key": dict(store.engagements_by_key), "imports_by_key": imports}
     since, limit = _number(query, "since", 0), _number(query, "limit", _PAGE)
     # Sequence numbers count from 1, so the engagement after number n is at index n.
     return {"count": count, "engagements": list(map(dataclasses.asdict, store.engagements[since : since + limit]))}

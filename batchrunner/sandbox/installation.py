@@ -13,6 +13,7 @@ from batchrunner.sandbox.calls import read_call
 from batchrunner.sandbox.chance import Chance
 from batchrunner.sandbox.faults import Fault, Layer, Moment, page_of, plain
 from batchrunner.sandbox.matching import read_search
+from batchrunner.sandbox.methods import Method, method_of
 from batchrunner.sandbox.observing import RequestLog, Stats
 from batchrunner.sandbox.replays import Once, ReplayMemory
 from batchrunner.sandbox.store import Store
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from batchrunner.sandbox.settings import Settings
     from batchrunner.sandbox.wire import Body
 
-CALL_PATH: Final = "/api/v1.1/workflows/import_and_start"
 _TOO_MANY_REQUESTS: Final = 429
 
 
@@ -41,6 +41,7 @@ class Delivery:
 class _Visit:
     """A request that got through the door: readable, and with a good token."""
 
+    method: Method
     body: Body
     raw: bytes
     form: Format
@@ -115,14 +116,14 @@ class Installation:
         content_type = incoming.headers.get("Content-Type", "")
         body: Body | None = None
         try:
-            _check_method(incoming)
+            method = method_of(incoming)
             body = read_body(content_type, incoming.raw)
             self._check_token(incoming.headers.get("Authorization", ""), body)
         except RefusalError as refusal:
             return self._rendered(refusal.answer, answer_format(body, content_type))
         # "Request-ID is looked at first", the other spelling is from the older text.
         request_id = incoming.headers.get("Request-ID") or incoming.headers.get("X-Request-ID")
-        return _Visit(body, incoming.raw, answer_format(body, content_type), request_id, _search_value(body))
+        return _Visit(method, body, incoming.raw, answer_format(body, content_type), request_id, _search_value(body))
 
     def _check_token(self, authorization: str, body: Body) -> None:
         scheme, _, credential = authorization.partition(" ")
@@ -175,14 +176,14 @@ class Installation:
         if failing is not None and failing.moment is Moment.BEFORE:
             return refused(int(failing.number))
         try:
-            engagement = self.store.carry_out(read_call(visit.body, self.settings), visit.request_id)
+            effect = self.store.carry_out(read_call(visit.body, self.settings, visit.method), visit.request_id)
         except RefusalError as refusal:
             return refusal.answer
         self.stats.effects += 1
-        self.stats.profiles_created += engagement.created
+        self.stats.profiles_created += effect.created
         if failing is not None:
             return refused(int(failing.number))
-        return accepted(None if fault is not None and fault.kind == "noid" else engagement.profile_id)
+        return accepted(None if fault is not None and fault.kind == "noid" else effect.profile_id)
 
     def _rendered(self, answer: Answer, form: Format) -> Reply:
         return render(answer, form, mirror=self.settings.http_status == "mirror")
@@ -210,11 +211,6 @@ class Bucket:
         self._filled_s = now_s
         self._level = level - 1 if level >= 1 else level
         return level >= 1
-
-
-def _check_method(incoming: Incoming) -> None:
-    if incoming.path != CALL_PATH or incoming.method != "POST":
-        raise RefusalError(501, f"{incoming.method} {incoming.path}")
 
 
 def _search_value(body: Body) -> str | None:

@@ -44,6 +44,14 @@ class Engagement:
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a call has done."""
+
+    profile_id: str
+    created: bool
+
+
 class Store:
     """Profiles and engagements. Every lookup is by index; nothing is scanned, however many profiles there are."""
 
@@ -51,19 +59,27 @@ class Store:
         self.profiles: dict[str, Profile] = {}
         self.engagements: list[Engagement] = []
         self.engagements_by_key: Counter[str] = Counter()
+        self.imports_by_key: Counter[str] = Counter()
         self._index: dict[Key, tuple[str, ...]] = {}
         self._watched: set[str] = set()
 
-    def carry_out(self, call: Call, request_id: str | None) -> Engagement:
-        """Import the profile and engage it: the effect. Raises RefusalError(404 or 435) with no effect."""
-        profile = self._find(call.search)
+    def carry_out(self, call: Call, request_id: str | None) -> Effect:
+        """Import the profile and engage it, as the call says. Raises RefusalError(404 or 435) with no effect."""
+        profile = self._find(call.search, creates=call.method.creates and call.search.creates)
         created = profile is None
         profile = profile or self._create()
-        self._update(profile, call)
+        if call.method.imports:
+            self._update(profile, call)
+            self.imports_by_key[call.search.value] += 1
+        if call.workflow_id is not None:
+            self._engage(profile, call, call.workflow_id, request_id, created=created)
+        return Effect(profile.id, created)
+
+    def _engage(self, profile: Profile, call: Call, workflow_id: int, request_id: str | None, *, created: bool) -> None:
         engagement = Engagement(
             len(self.engagements) + 1,
             profile.id,
-            call.workflow_id,
+            workflow_id,
             request_id,
             call.search.value,
             call.content,
@@ -72,13 +88,12 @@ class Store:
         )
         self.engagements.append(engagement)
         self.engagements_by_key[engagement.key] += 1
-        return engagement
 
-    def _find(self, search: Search) -> Profile | None:
+    def _find(self, search: Search, *, creates: bool) -> Profile | None:
         found = {identifier for key in search.keys for identifier in self._lookup(key)}
         if len(found) >= _AMBIGUOUS:
             raise RefusalError(435, f"{len(found)} profiles")
-        if not found and not search.creates:
+        if not found and not creates:
             raise RefusalError(404, "profile")
         return self.profiles[found.pop()] if found else None
 

@@ -25,7 +25,7 @@ _FIRST_ERROR_STATUS: Final = 400
 _LAST_ERROR_STATUS: Final = 599
 
 # XML has only text: the documented fields of these names are numbers and truth values.
-_XML_INTEGERS: Final = frozenset({"workflow_id", "resource_id", "priority", "_status"})
+_XML_INTEGERS: Final = frozenset({"workflow_id", "db_id", "resource_id", "priority", "_status"})
 _XML_BOOLEANS: Final = frozenset({"skip_triggers", "skip_invalid_subscriptions", "detect_geo"})
 
 
@@ -72,9 +72,12 @@ def _read_xml(raw: bytes) -> Body:
         root = fromstring(raw, forbid_dtd=True)
         if root.tag != "xml":
             raise RefusalError(400, f"the root element is <{root.tag}>, not <xml>")
-        return _object(root)
+        body = _object(root)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
         raise RefusalError(400, "the body is not XML") from error
+    if isinstance(scenario := body.get("id"), str):  # of the call itself; deeper down it may be anybody's field
+        body["id"] = _integer("id", scenario)
+    return body
 
 
 def _object(parent: Element) -> Body:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.sandbox import Settings, parse_fail, parse_fault_share, parse_share
-from batchrunner.sandbox.installation import CALL_PATH, Bucket, Delivery, Installation
+from batchrunner.sandbox.installation import Bucket, Delivery, Installation
 from batchrunner.sandbox.observing import Incoming
 
 DAY_S = 86_400
@@ -58,7 +58,12 @@ def arriving(email: str = "ann@example.com", **headers: str) -> Incoming:
     """A good call as it arrives. `Request_ID` becomes the header `Request-ID`."""
     body = json.dumps({"workflow_id": 12, "matching": "email", "email": email}).encode()
     fixed = {"Content-Type": "application/json", "Authorization": "Bearer sandbox-token"}
-    return Incoming("POST", CALL_PATH, fixed | {name.replace("_", "-"): text for name, text in headers.items()}, body)
+    return Incoming(
+        "POST",
+        "/api/v1.1/workflows/import_and_start",
+        fixed | {name.replace("_", "-"): text for name, text in headers.items()},
+        body,
+    )
 
 
 def is_replayed(delivery: Delivery) -> bool:

@@ -1,0 +1,69 @@
+"""The calls of the platform that batchrunner speaks, as one table. Adding a call is one entry and its tests.
+
+Each fact is marked as far as it is documented: `sure` says of the whole call
+
+    documented   in the vendor's text for exactly this call
+    sister       in the vendor's text for a sister call
+    inferred     nowhere we could read: said by `check`, and adjustable in the job file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from batchrunner.model import Value
+
+Sure = Literal["documented", "sister", "inferred"]
+
+ANSWER_BYTES = 1 << 20
+"""What is read of the answer to a single call, which has a hundred bytes."""
+
+FLAGS = ("skip_triggers", "skip_invalid_subscriptions", "detect_geo")
+"""Fields of the body that say how an import is done."""
+
+
+class Endpoint(Value, frozen=True):
+    """One call."""
+
+    name: str
+    """As `target.endpoint` has it: the path behind `/api/v1.1/`."""
+    family: str
+    """Calls of one family ask the same of the platform for a row, so a row that one of them did is done for all."""
+    engages: bool
+    """Somebody gets a message by it. Where not, it is an upsert: repeating it changes nothing."""
+    takes: frozenset[str]
+    """Of `data`, `content`, `attach` and the flags: the parts of `[request]` that it has a field for."""
+    scenario: str | None = None
+    """What it calls the field with the scenario's number."""
+    database: Literal["no", "may", "must"] = "no"
+    """Whether it has the field `db_id`, and cannot do without."""
+    sure: Sure = "documented"
+
+    @property
+    def path(self) -> str:
+        """Of the URL."""
+        return f"/api/v1.1/{self.name}"
+
+
+_IMPORT = frozenset({"data", *FLAGS})
+_MESSAGE = frozenset({"content", "attach"})
+
+_ALL = (
+    Endpoint(
+        "workflows/import_and_start",
+        family="workflows/import_and_start",
+        engages=True,
+        takes=_IMPORT | _MESSAGE,
+        scenario="workflow_id",
+    ),
+    Endpoint("workflows/start", family="workflows/start", engages=True, takes=_MESSAGE, scenario="id", sure="inferred"),
+    Endpoint("profiles/import", family="profiles/import", engages=False, takes=_IMPORT, database="must"),
+    Endpoint("profiles/update", family="profiles/update", engages=False, takes=_IMPORT, database="may", sure="sister"),
+)
+
+ENDPOINTS: Mapping[str, Endpoint] = {one.name: one for one in _ALL}
+"""By name."""
+
+DEFAULT = ENDPOINTS["workflows/import_and_start"]
+"""Imports a profile and engages it in a scenario."""
