@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "batchrunner.cli.look:show",
     "resolve": "batchrunner.cli.resolve:resolve",
     "doctor": "batchrunner.cli.doctor:doctor",
+    "schedule": "batchrunner.cli.schedule:schedule",
     "sandbox": "batchrunner.cli.sandbox:sandbox",
 }
 
@@ -34,6 +35,7 @@ SHORT_HELP = {
     "show": "Show one run.",
     "resolve": "Decide about rows in doubt.",
     "doctor": "Try the way to the platform before a first load.",
+    "schedule": "When a job runs by itself.",
     "sandbox": "Start the stand-in server.",
 }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from batchrunner.config.calls import notes_on
 from batchrunner.config.connection import DIRECT, ConnectionTable
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
-from batchrunner.config.load import job_schema, load_job, read_token, with_overrides
+from batchrunner.config.load import CREDENTIAL, job_schema, load_job, read_token, with_overrides
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
+from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.units import (
     Concurrency,
     DayTime,
@@ -22,6 +23,7 @@ from batchrunner.config.units import (
 
 __all__ = [
     "ANY_OF",
+    "CREDENTIAL",
     "DIRECT",
     "ORIGINS",
     "SEARCH_FIELDS",
@@ -38,6 +40,7 @@ __all__ = [
     "Node",
     "Rate",
     "Scalar",
+    "ScheduleTable",
     "SourceTable",
     "job_schema",
     "load_job",

@@ -24,6 +24,8 @@ OURS = ("file", "insecure")
 
 TOKEN_VARIABLE = "ALTCRAFT_TOKEN"  # noqa: S105  the name of a variable, not a token
 
+CREDENTIAL = "altcraft-token"  # what a unit of systemd calls the token it hands over (LoadCredential)
+
 
 def load_job(path: Path) -> Job:
     """Read and validate a job file. Raises ConfigError with every mistake found, one sentence a line."""
@@ -64,7 +66,11 @@ def _written(table: BaseModel) -> dict[str, object]:
 
 
 def read_token(job: Job, environment: Mapping[str, str] = os.environ) -> str:
-    """The API token, from `token_file` or the environment. Raises ConfigError; never puts the token in a message."""
+    """The API token, from systemd, `token_file` or the environment. Raises ConfigError, without the token in it."""
+    handed_over = Path(environment.get("CREDENTIALS_DIRECTORY", "")) / CREDENTIAL
+    if "CREDENTIALS_DIRECTORY" in environment and handed_over.is_file():
+        # systemd sees to who can read it, with an access list that its mode does not show.
+        return _token_from_file(handed_over, private=False)
     if job.target.token_file is not None:
         return _token_from_file(job.beside(job.target.token_file))
     token = environment.get(TOKEN_VARIABLE, "").strip()
@@ -75,13 +81,13 @@ def read_token(job: Job, environment: Mapping[str, str] = os.environ) -> str:
     return _checked(token, TOKEN_VARIABLE)
 
 
-def _token_from_file(path: Path) -> str:
+def _token_from_file(path: Path, *, private: bool = True) -> str:
     try:
         mode = path.stat().st_mode
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the token file cannot be read ({error.__class__.__name__})") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"{path}: other users can read the token file; run: chmod 600 {path}")
     return _checked(token, str(path))
 

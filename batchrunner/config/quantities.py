@@ -26,7 +26,7 @@ from batchrunner.config.units import (
 )
 
 
-def _sentence(parse: Any, *ready: type) -> BeforeValidator:  # noqa: ANN401  any parser of one text
+def sentence(parse: Any, *ready: type) -> BeforeValidator:  # noqa: ANN401  any parser of one text
     """Let a parser's own sentence be the error that the user reads."""
 
     def validate(value: object) -> object:
@@ -42,39 +42,39 @@ def _sentence(parse: Any, *ready: type) -> BeforeValidator:  # noqa: ANN401  any
 
 Duration = Annotated[
     timedelta,
-    _sentence(parse_duration, timedelta),
+    sentence(parse_duration, timedelta),
     WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|min|h|d|w)\s*$", "examples": ["30s"]}),
 ]
 RateText = Annotated[
     Rate,
-    _sentence(parse_rate, Rate),
+    sentence(parse_rate, Rate),
     WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*/\s*(s|sec|min|m|h)\s*$", "examples": ["50/s"]}),
 ]
 InFlight = Annotated[
     Concurrency,
-    _sentence(parse_concurrency),
+    sentence(parse_concurrency),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_IN_FLIGHT}, {"const": "auto"}]}),
 ]
 MaxErrors = Annotated[
     ErrorLimit,
-    _sentence(parse_max_errors, ErrorLimit),
+    sentence(parse_max_errors, ErrorLimit),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?%?\s*$"}]}
     ),
 ]
 Percent = Annotated[
     float,
-    _sentence(parse_percent, float),
+    sentence(parse_percent, float),
     WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$", "examples": ["50%"]}),
 ]
 TimeOfDay = Annotated[
     DayTime,
-    _sentence(parse_day_time, DayTime),
+    sentence(parse_day_time, DayTime),
     WithJsonSchema({"type": "string", "pattern": r"^\s*\d{1,2}:\d{2}\s*$", "examples": ["04:00"]}),
 ]
 HoursText = Annotated[
     Hours,
-    _sentence(parse_hours, Hours),
+    sentence(parse_hours, Hours),
     WithJsonSchema(
         {"type": "string", "pattern": r"^\s*\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}\s*$", "examples": ["22:00-07:00"]}
     ),
@@ -91,5 +91,5 @@ def _zone_name(value: object) -> str:
 
 
 ZoneName = Annotated[
-    str, _sentence(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Moscow", "UTC"]})
+    str, sentence(_zone_name), WithJsonSchema({"type": "string", "examples": ["Europe/Moscow", "UTC"]})
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from batchrunner.ledger.codec import as_dict
 from batchrunner.ledger.history import Business, EntryRecord, History, Place, RunRecord, Wanted
 from batchrunner.ledger.nights import Load, Nights, Pause
+from batchrunner.ledger.slots import SlotRecord, Slots
 from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Pause",
     "Place",
     "RunRecord",
+    "SlotRecord",
+    "Slots",
     "SqlLedger",
     "Wanted",
     "as_dict",

@@ -6,6 +6,7 @@
 
     loads                    which files a job has loaded to their end, and where they lie now
     pauses                   jobs that a person has paused
+    slots                    which moments of a job's schedule were fired: each once, for its key is unique
 
 An entry holds digests, ids and codes: never a payload, an address or a token. Rows that the gate held back and rows
 that never became requests are counted in `runs.totals` only, so a nightly file that repeats itself adds nothing.
@@ -143,7 +144,26 @@ def _nights(connection: Connection) -> None:
     metadata.create_all(connection, tables=[loads, pauses])
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights,)
+slots = Table(
+    "slots",
+    metadata,
+    Column("job", String(80), primary_key=True),
+    Column("slot_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", String(10), nullable=False),  # fired, passed
+    Column("claimed_ms", BigInteger, nullable=False),
+    Column("passed_over", Integer, nullable=False),  # missed slots that this one stands for
+    Column("run", String(40)),  # its name
+    Column("exit_code", Integer),
+    Column("ended_ms", BigInteger),  # NULL: running, or died
+)
+
+
+def _slots(connection: Connection) -> None:
+    """Which moments of a schedule were fired."""
+    metadata.create_all(connection, tables=[slots])
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots)
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
 A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a

@@ -194,7 +194,9 @@ class Bench:
         number = len(self._started)
         out, err = self.home / f"stdout-{number}", self.home / f"stderr-{number}"
         start = start_warm if can_start_warm(self.environment) else _start_cold
-        process = start(list(map(str, arguments)), stdout=out, stderr=err, cwd=self.home, env=self._environment())
+        process = start(
+            list(map(str, arguments)), stdout=out, stderr=err, cwd=self.home, env=self.environment_of_commands()
+        )
         started = Started(process, out, err)
         self._started.append(started)
         return started
@@ -222,7 +224,8 @@ class Bench:
             if started.process.poll() is None:
                 started.kill()
 
-    def _environment(self) -> dict[str, str]:
+    def environment_of_commands(self) -> dict[str, str]:
+        """What its commands find in their environment."""
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         return {
             **kept,

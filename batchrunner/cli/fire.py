@@ -1,0 +1,147 @@
+"""`schedule fire`: what a timer calls."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchrunner.cli.exits import Exit
+from batchrunner.cli.options import (
+    default_ledger,
+    ending_well,
+    job_argument,
+    ledger_option,
+    logging_options,
+    output_option,
+    say_json,
+)
+from batchrunner.clock import SystemClock, as_text
+from batchrunner.config import Job, load_job
+from batchrunner.schedule import Children, Ended, Fired, Firing, cron_of
+
+WORST_FIRST = (
+    Exit.SIGINT, Exit.SIGTERM, Exit.USAGE, Exit.STOPPED, Exit.TOO_MANY_ERRORS, Exit.LOCKED, Exit.HELD_BACK, Exit.IN_DOUBT, Exit.SOME_BAD
+)  # fmt: skip
+
+
+@click.command()
+@job_argument
+@ledger_option
+@output_option
+@logging_options
+@ending_well
+def fire(job: Path, ledger: str | None, output: str, quiet: bool) -> None:  # noqa: FBT001
+    """Run a job if its schedule says that it is due: what timers call, and whoever likes. A slot fires once."""
+    loaded = load_job(job)
+    firing = _Firing(loaded, ledger or default_ledger())
+    asyncio.run(firing.go())
+    code = firing.exit_code
+    if output == "json":
+        say_json(firing.values())
+    elif not (quiet and code == Exit.OK):
+        click.echo(firing.text())
+    raise SystemExit(code)
+
+
+class _Firing:
+    """The slots of one call."""
+
+    def __init__(self, job: Job, ledger: str) -> None:
+        self._job = job
+        self._ledger = ledger
+        self._fired: list[Fired] = []
+        self._stopped_by: int | None = None
+
+    async def go(self) -> None:
+        children = Children()
+
+        def stop(number: int) -> None:
+            self._stopped_by = number
+            children.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
+        firing = Firing(self._job, self._ledger, children, SystemClock())
+        async for fired in firing.fire():
+            self._fired.append(fired)
+
+    @property
+    def exit_code(self) -> int:
+        if self._stopped_by is not None:
+            return 128 + self._stopped_by
+        return worst(exit_of(one) for fired in self._fired for one in (fired.run, fired.retried) if one is not None)
+
+    @property
+    def _next(self) -> str | None:
+        at = next(cron_of(self._job).after(SystemClock().now_ms() // 1000), None)
+        return None if at is None else as_text(at * 1000)
+
+    def values(self) -> dict[str, Any]:
+        return {
+            "job": self._job.name,
+            "fired": [_values(fired) for fired in self._fired],
+            "next": self._next,
+            "exit_code": self.exit_code,
+        }
+
+    def text(self) -> str:
+        if not self._fired:
+            return f"{self._job.name}: nothing is due before {self._next}"
+        return "\n".join(line for fired in self._fired for line in _lines(self._job, fired))
+
+
+def exit_of(ended: Ended) -> int:
+    """The exit code of a run, in our own table even where it was killed."""
+    if ended.killed_by:
+        return Exit.STOPPED
+    return Exit.HELD_BACK if ended.out_of_time else ended.code
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The one of several exit codes that says most about what a person has to do."""
+    found = set(codes)
+    return next((code for code in WORST_FIRST if code in found), Exit.OK)
+
+
+def _values(fired: Fired) -> dict[str, Any]:
+    return {
+        "slot": as_text(fired.slot_s * 1000),
+        "run": dict(fired.run.told) or None,
+        "retried": None if fired.retried is None else dict(fired.retried.told),
+        "exit_code": worst(exit_of(one) for one in (fired.run, fired.retried) if one is not None),
+        "error": _error(fired.run),
+    }
+
+
+def _lines(job: Job, fired: Fired) -> Sequence[str]:
+    lines = [f"{job.name}: slot {as_text(fired.slot_s * 1000)}: {line_of(fired.run)}"]
+    if fired.retried is not None:
+        lines.append(f"  failed in earlier runs: {line_of(fired.retried)}")
+    return lines
+
+
+def line_of(ended: Ended) -> str:
+    """How a run ended, in one line."""
+    told = ended.told
+    if error := _error(ended):
+        return error
+    if "read" not in told:
+        return str(told.get("message", f"exit code {ended.code}"))
+    skipped = sum(told["skipped"].values())
+    counts = ("accepted", "rejected", "failed", "in_doubt", "unusable")
+    outcomes = ", ".join(f"{told[name]} {name.replace('_', ' ')}" for name in counts if told[name])
+    return f"run {told['run']}: {told['read']} rows, {outcomes or '0 accepted'}, {skipped} skipped"
+
+
+def _error(ended: Ended) -> str | None:
+    if ended.killed_by:
+        return f"the run was killed (signal {ended.killed_by}); the next one goes on where it stopped"
+    if ended.out_of_time:
+        return "stopped, for it took longer than the job's max_duration; the next run goes on from there"
+    error: str | None = ended.told.get("error")
+    return error

@@ -1,0 +1,17 @@
+"""When a job is due, and how other programs come to start it then.
+
+due         which slots are to be fired now: pure
+processes   runs as processes of their own
+firing      claim a slot, run the job, note how it ended
+programs    the command that a timer calls, and what it needs of its surroundings
+systemd, crontab, kubernetes    how they write it
+installing  where they find it
+"""
+
+from __future__ import annotations
+
+from batchrunner.schedule.due import Due, begins_s, cron_of, due, table_of
+from batchrunner.schedule.firing import Fired, Firing
+from batchrunner.schedule.processes import Children, Ended
+
+__all__ = ["Children", "Due", "Ended", "Fired", "Firing", "begins_s", "cron_of", "due", "table_of"]
