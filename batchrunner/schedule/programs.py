@@ -59,4 +59,4 @@ def export_folder(job: Job) -> Path:
     """The folder in which exports of the job arrive: what stands in front of the first pattern."""
     path = job.beside(job.source.path)
     patterned = [parent for parent in (path, *path.parents) if any(mark in parent.name for mark in "*?[{")]
-    return (patterned[-1] if patterned else path).parent
+    return path if path.is_dir() else (patterned[-1] if patterned else path).parent
