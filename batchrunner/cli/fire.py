@@ -25,8 +25,16 @@ from batchrunner.config import Job, load_job
 from batchrunner.schedule import Children, Ended, Fired, Firing, cron_of
 
 WORST_FIRST = (
-    Exit.SIGINT, Exit.SIGTERM, Exit.USAGE, Exit.STOPPED, Exit.TOO_MANY_ERRORS, Exit.LOCKED, Exit.HELD_BACK, Exit.IN_DOUBT, Exit.SOME_BAD
-)  # fmt: skip
+    Exit.SIGINT,
+    Exit.SIGTERM,
+    Exit.USAGE,
+    Exit.STOPPED,
+    Exit.TOO_MANY_ERRORS,
+    Exit.LOCKED,
+    Exit.HELD_BACK,
+    Exit.IN_DOUBT,
+    Exit.SOME_BAD,
+)
 
 
 @click.command()
