@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --group dev --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint types rooms format coverage lock upgrade schema shelf samples clean
+.PHONY: help demo test quick bench check lint types rooms format coverage lock upgrade schema shelf samples clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ test: $(READY)  ## Run all tests
 
 quick: $(READY)  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+# QUICK=1 for small sizes; ONLY=single,memory for some parts; see tests/bench/__main__.py.
+bench: $(READY)  ## Measure against what people use, into docs/performance.md (25 minutes on a quiet machine)
+	$(BIN)/python tests/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(BUDGET),--budget $(BUDGET))
 
 check: lint types rooms  ## Lint, types, and the walls between the rooms
 
