@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchrunner.clock import as_text
 from batchrunner.ledger import EntryRecord, RunRecord, as_dict
 from batchrunner.model import LimitRecord, SkipReason, State, Totals
-from batchrunner.pipeline import Rehearsal
 from batchrunner.stopwatch import Limit, Profile
+
+if TYPE_CHECKING:  # `status` tells of the past, and needs nothing of what makes a run
+    from batchrunner.pipeline import Rehearsal
 
 OUTCOMES = ("accepted", "rejected", "failed", "in_doubt", "unusable", "skipped")
 

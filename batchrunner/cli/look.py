@@ -17,7 +17,6 @@ from batchrunner.cli.options import (
     output_option,
     say_json,
 )
-from batchrunner.config import load_job
 from batchrunner.ledger import DIED, History, RunRecord, SqlLedger
 from batchrunner.model import State
 from batchrunner.report import entry_values, run_text, run_values, runs_text, status_text
@@ -28,6 +27,8 @@ NOT_ACCEPTED = (State.REJECTED, State.FAILED, State.IN_DOUBT, State.RESEND, Stat
 def job_name(job: str | None) -> str | None:
     """A job by its name, or by its file."""
     if job is not None and (job.endswith(".toml") or Path(job).is_file()):
+        from batchrunner.config import load_job  # noqa: PLC0415  half of the start-up, and only a file needs it
+
         return load_job(Path(job)).name
     return job
 
