@@ -21,6 +21,7 @@ COMMANDS = {
     "resolve": "batchrunner.cli.resolve:resolve",
     "doctor": "batchrunner.cli.doctor:doctor",
     "schedule": "batchrunner.cli.schedule:schedule",
+    "results": "batchrunner.cli.results:results",
     "sandbox": "batchrunner.cli.sandbox:sandbox",
 }
 
@@ -36,6 +37,7 @@ SHORT_HELP = {
     "resolve": "Decide about rows in doubt.",
     "doctor": "Try the way to the platform before a first load.",
     "schedule": "When a job runs by itself.",
+    "results": "Complete the result files of a run, or write them anew.",
     "sandbox": "Start the stand-in server.",
 }
 

@@ -50,9 +50,13 @@ def resolve(
     quiet: bool,  # noqa: FBT001
 ) -> None:
     """Decide about rows in doubt: they arrived (accepted), they did not (failed), or send them again (resend)."""
-    name = load_job(job).name
+    loaded = load_job(job)
+    name = loaded.name
     with open_ledger(ledger or default_ledger()) as opened, opened.locked(name):
-        opened.bury_dead_runs(name, SystemClock().now_ms())
+        if died := opened.bury_dead_runs(name, SystemClock().now_ms()):
+            from batchrunner.cli.whole import complete_last  # noqa: PLC0415  reads sources, which is seldom needed here
+
+            complete_last(loaded, opened, died)
         history = History(opened)
         found = history.run(of_run, name)
         wanted = Wanted(

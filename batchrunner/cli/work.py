@@ -16,6 +16,7 @@ from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, this_command
 from batchrunner.cli.exits import Exit, of_error, of_totals
 from batchrunner.cli.options import say_json, state_dir
+from batchrunner.cli.whole import SUMMARY, complete_last
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError
@@ -47,8 +48,10 @@ class Work:
         held.enter_context(self.ledger.locked(job.name))
         if job.insecure:
             click.echo("batchrunner: --insecure: the server's certificate is not verified", err=True)
-        for died in self.ledger.bury_dead_runs(job.name, self.clock.now_ms()):
-            click.echo(f"batchrunner: run {died} died before it ended; its open requests are in doubt", err=True)
+        died = self.ledger.bury_dead_runs(job.name, self.clock.now_ms())
+        for name in died:
+            click.echo(f"batchrunner: run {name} died before it ended; its open requests are in doubt", err=True)
+        complete_last(job, self.ledger, died)
 
     def begin(self, verb: str, sources: Sequence[compose.OpenSource]) -> None:
         """From here on the run exists, in the ledger and on disk."""
@@ -109,8 +112,9 @@ class Work:
         )
         try:
             self._close(ended, code)
-            text = json.dumps(summary_values(summary), ensure_ascii=False, indent=2)
-            write_private(self.run_dir / "summary.json", text + "\n")
+            if self._results.whole:  # where it stands, nothing is missing
+                text = json.dumps(summary_values(summary), ensure_ascii=False, indent=2)
+                write_private(self.run_dir / SUMMARY, text + "\n")
         except BatchrunnerError as error:
             # What broke may be the ledger or the disk itself: the summary still goes out, and the exit code says it.
             click.echo(f"batchrunner: {error}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.ledger.codec import as_dict
-from batchrunner.ledger.history import Business, EntryRecord, History, Place, RunRecord, Wanted
+from batchrunner.ledger.history import Business, End, EntryRecord, History, Place, RunRecord, Wanted
 from batchrunner.ledger.nights import Load, Nights, Pause
 from batchrunner.ledger.slots import SlotRecord, Slots
 from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
@@ -11,6 +11,7 @@ from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
 __all__ = [
     "DIED",
     "Business",
+    "End",
     "EntryRecord",
     "History",
     "Load",

@@ -54,6 +54,15 @@ class EntryRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """How a claimed row ended, as far as the ledger remembers: it keeps no texts."""
+
+    state: State
+    code: str
+    profile_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Which unfinished entries are meant."""
 
@@ -151,6 +160,42 @@ class History:
         query = select(mappings.c.text).where(mappings.c.job == job).order_by(mappings.c.id.desc())
         with saying(self._path):
             return list(self._connection.execute(query).scalars())
+
+    def mapping_of(self, run: RunId) -> str:
+        """The mapping that a run used."""
+        query = select(mappings.c.text).join(runs, runs.c.mapping_id == mappings.c.id).where(runs.c.id == run)
+        with saying(self._path):
+            text: str = self._connection.execute(query).scalar_one()
+        return text
+
+    def ends(self, place: Place, first: int, last: int) -> dict[int, End]:
+        """How the claimed rows first to last (inclusive) of one source ended, by row number."""
+        columns = entries.c.row_number, entries.c.state, entries.c.code, entries.c.profile_id
+        here = entries.c.run_id == place.run, entries.c.source_no == place.source_no
+        query = select(*columns).where(*here, entries.c.row_number.between(first, last))
+        with saying(self._path):
+            return {
+                row.row_number: End(State(row.state), row.code or "", codec.unpack_profile_id(row.profile_id))
+                for row in self._connection.execute(query)
+            }
+
+    def last_rows(self, run: RunId) -> dict[int, int]:
+        """The last claimed row of each source of a run, by the source's number."""
+        query = select(entries.c.source_no, func.max(entries.c.row_number)).where(entries.c.run_id == run)
+        with saying(self._path):
+            return dict(self._connection.execute(query.group_by(entries.c.source_no)).tuples().all())
+
+    def ever_claimed(self, job: str, fingerprint: str, before: RunId, rows: Collection[int]) -> set[int]:
+        """Which of these rows of a source an earlier run of the job had claimed."""
+        query = (
+            select(entries.c.row_number)
+            .join(sources, and_(entries.c.run_id == sources.c.run_id, entries.c.source_no == sources.c.source_no))
+            .join(runs, runs.c.id == sources.c.run_id)
+            .where(runs.c.job == job, sources.c.fingerprint == fingerprint, entries.c.run_id < before)
+            .where(entries.c.row_number.in_(sorted(rows)))
+        )
+        with saying(self._path):
+            return set(self._connection.execute(query).scalars())
 
     # --- unfinished business -----------------------------------------------------------------------
 

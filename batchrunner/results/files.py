@@ -11,8 +11,8 @@ import codecs
 import csv
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -20,13 +20,13 @@ from typing import Any, Self, TextIO
 import msgspec
 
 from batchrunner.errors import ResultError, UsageError
-from batchrunner.model import Accepted, Failed, InDoubt, Rejected, Row, Settled, Unusable, Value
+from batchrunner.model import Accepted, Failed, InDoubt, Outcome, Rejected, Row, Settled, Unusable, Value
 from batchrunner.ports import RESULT_COLUMNS
 
 COLUMNS = RESULT_COLUMNS
 """Ours. `_row`, `_line` and `_source` (a fingerprint) keep pointing at the export, however often a file is fed back."""
 
-SUCCESS, ERROR, IN_DOUBT = "success", "error", "in_doubt"
+SUCCESS, ERROR, IN_DOUBT = KINDS = "success", "error", "in_doubt"
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 """Stand for bytes that could not be decoded (see `sources.lines`)."""
@@ -55,7 +55,7 @@ class Shape:
         return ".jsonl" if self.columns is None else ".csv"
 
 
-class _Ending(Value, frozen=True):
+class Ending(Value, frozen=True):
     """What is said of a row in our columns."""
 
     outcome: str
@@ -70,14 +70,16 @@ class ResultFiles:
     def __init__(self, directory: Path, shapes: Sequence[Shape]) -> None:
         """Make the directory and empty files with their headers. Raises UsageError, ResultError."""
         self.directory = directory
+        self.whole = True
+        """Every row that was given is in its file."""
         self._open: list[TextIO] = []
-        with _saying(directory):
+        with saying(directory):
             _make_private(directory)
-            names = _names(shapes)
-            made: dict[str, dict[str, _Writer]] = {}
+            names = file_names(shapes)
+            made: dict[str, dict[str, Writer]] = {}
             for shape, name in zip(shapes, names, strict=True):
                 if name not in made:
-                    made[name] = {kind: self._writer(kind, name, shape) for kind in (SUCCESS, ERROR, IN_DOUBT)}
+                    made[name] = {kind: self._writer(kind, name, shape) for kind in KINDS}
         self._of_source = {number: made[name] for number, name in enumerate(names, start=1)}
         self._shape_of = dict(enumerate(shapes, start=1))
 
@@ -94,48 +96,82 @@ class ResultFiles:
 
     def settled(self, ends: Sequence[Settled]) -> None:
         """Write rows whose outcome is durable. Raises ResultError."""
-        with _saying(self.directory):
+        with self._writing():
             for end in ends:
-                kind, ending = _told(end)
+                kind, ending = told(end.outcome)
                 self._write(end.claim.source_no, kind, end.claim.request.row, ending)
             self._flush()
 
     def unusable(self, ends: Iterable[tuple[int, Unusable]]) -> None:
         """Write rows that never became requests. Raises ResultError."""
-        with _saying(self.directory):
+        with self._writing():
             for source_no, end in ends:
-                self._write(source_no, ERROR, end.row, _Ending("unusable", "", end.code, end.text))
+                kind, ending = told(end)
+                self._write(source_no, kind, end.row, ending)
             self._flush()
 
-    def _write(self, source_no: int, kind: str, row: Row, ending: _Ending) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with saying(self.directory):
+                yield
+        except ResultError:
+            self.whole = False
+            raise
+
+    def _write(self, source_no: int, kind: str, row: Row, ending: Ending) -> None:
         self._of_source[source_no][kind].write(self._shape_of[source_no], row, ending)
 
     def _flush(self) -> None:
         for file in self._open:
             file.flush()
 
-    def _writer(self, kind: str, name: str, shape: Shape) -> _Writer:
-        path = self.directory / f"{kind}{name}"
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        file = os.fdopen(descriptor, "w", encoding=shape.encoding, errors=_AS_IT_CAME, newline="")
-        if shape.bom:
-            file.write("\ufeff")
+    def _writer(self, kind: str, name: str, shape: Shape) -> Writer:
+        file = create(self.directory / f"{kind}{name}", shape)
         self._open.append(file)
-        return _CsvWriter(file, shape) if shape.columns is not None else _JsonlWriter(file)
+        made = writer(file, shape)
+        made.begin(shape)
+        return made
 
 
-class _Writer:
+def create(path: Path, shape: Shape) -> TextIO:
+    """A new file that only its owner can read, for text in the encoding of the source."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    return os.fdopen(descriptor, "w", encoding=shape.encoding, errors=AS_IT_CAME, newline="")
+
+
+def writer(file: TextIO, shape: Shape) -> Writer:
+    """What writes rows of this shape."""
+    return _CsvWriter(file, shape) if shape.columns is not None else _JsonlWriter(file)
+
+
+Mark = tuple[str, str, str, Sequence[str] | bytes]
+"""By what a row is known again in its file: `_row`, `_line`, `_source`, and the record as it stands there."""
+
+
+class Writer:
     """Writes one kind of end for sources of one shape."""
 
-    def write(self, shape: Shape, row: Row, ending: _Ending) -> None:
+    file: TextIO
+
+    def begin(self, shape: Shape) -> None:
+        """What stands in front of the first row."""
+        if shape.bom:
+            self.file.write("\ufeff")
+
+    def mark(self, shape: Shape, row: Row) -> Mark:
+        """By what the row would be known again, had it been written."""
+        raise NotImplementedError
+
+    def write(self, shape: Shape, row: Row, ending: Ending) -> None:
         """One row."""
         raise NotImplementedError
 
 
-class _CsvWriter(_Writer):
+class _CsvWriter(Writer):
     def __init__(self, file: TextIO, shape: Shape) -> None:
+        self.file = file
         columns = shape.columns or ()
-        header = shape.header or columns
         # With this line end the writer also quotes a cell that holds a lone CR, which would be read back as one.
         self._writer = csv.writer(file, delimiter=shape.delimiter, quotechar=shape.quote, lineterminator="\r\n")
         self._kept = [place for place, name in enumerate(columns) if name not in COLUMNS]
@@ -143,15 +179,26 @@ class _CsvWriter(_Writer):
         self._all = len(self._kept) == len(columns)
         self._width = len(columns)
         self._ours_in_front = tuple(columns[: len(COLUMNS)]) == COLUMNS
+
+    def begin(self, shape: Shape) -> None:
+        super().begin(shape)
+        header = shape.header or shape.columns or ()
         self._writer.writerow([*COLUMNS, *(header[place] for place in self._kept)])
 
-    def write(self, shape: Shape, row: Row, ending: _Ending) -> None:
+    def write(self, shape: Shape, row: Row, ending: Ending) -> None:
+        number, line, source, theirs = self._placed(shape, row)
+        said = ending.outcome, ending.profile_id, ending.code, ending.text
+        self._writer.writerow((number, line, source, *said, *theirs))
+
+    def mark(self, shape: Shape, row: Row) -> Mark:
+        number, line, source, theirs = self._placed(shape, row)
+        return str(number), str(line), source, theirs
+
+    def _placed(self, shape: Shape, row: Row) -> tuple[int | str, int | str, str, Sequence[str]]:
         cells = () if isinstance(row.record, str) else row.record
         # A line that could not be split into cells is kept whole, as one cell.
         theirs = (row.record,) if isinstance(row.record, str) else self._theirs(row.record)
-        number, line, source = self._from(shape, row, cells)
-        said = ending.outcome, ending.profile_id, ending.code, ending.text
-        self._writer.writerow((number, line, source, *said, *theirs))
+        return *self._from(shape, row, cells), theirs
 
     def _theirs(self, cells: Sequence[str]) -> Sequence[str]:
         if self._all:
@@ -174,20 +221,25 @@ def _origin_places(columns: Sequence[str]) -> tuple[int, int, int] | None:
     return columns.index("_row"), columns.index("_line"), columns.index("_source")
 
 
-class _JsonlWriter(_Writer):
+class _JsonlWriter(Writer):
     def __init__(self, file: TextIO) -> None:
-        self._file = file
+        self.file = file
 
-    def write(self, shape: Shape, row: Row, ending: _Ending) -> None:
-        text = row.record if isinstance(row.record, str) else ""
-        members = _members(text)
-        number, line, source = self._from(shape, row, members)
+    def write(self, shape: Shape, row: Row, ending: Ending) -> None:
+        number, line, source, theirs = self._placed(shape, row)
         said = (number, line, source, ending.outcome, ending.profile_id, ending.code, ending.text)
         ours: dict[str, Any] = dict(zip(COLUMNS, said, strict=True))
-        theirs = (
-            {"_record": _printable(text)} if members is None else {k: v for k, v in members.items() if k not in COLUMNS}
-        )
-        self._file.write(msgspec.json.encode({**ours, **theirs}).decode() + "\n")
+        self.file.write(msgspec.json.encode({**ours, **theirs}).decode() + "\n")
+
+    def mark(self, shape: Shape, row: Row) -> Mark:
+        number, line, source, theirs = self._placed(shape, row)
+        return str(number), str(line), source, msgspec.json.encode(theirs)
+
+    def _placed(self, shape: Shape, row: Row) -> tuple[int, int | str, str, dict[str, Any]]:
+        text = row.record if isinstance(row.record, str) else ""
+        members = members_of(text)
+        theirs = {"_record": _printable(text)} if members is None else without_ours(members)
+        return *self._from(shape, row, members), theirs
 
     def _from(self, shape: Shape, row: Row, members: dict[str, msgspec.Raw] | None) -> tuple[int, int | str, str]:
         try:
@@ -206,7 +258,13 @@ class _Origin(msgspec.Struct):
     source: str = msgspec.field(name="_source")
 
 
-def _members(text: str) -> dict[str, msgspec.Raw] | None:
+def without_ours(members: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    """The members that came from the source."""
+    return {name: value for name, value in members.items() if name not in COLUMNS}
+
+
+def members_of(text: str) -> dict[str, msgspec.Raw] | None:
+    """The members of an object as they are written; None for anything else."""
     try:
         return msgspec.json.decode(text.encode("utf-8", "surrogateescape"), type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeEncodeError):
@@ -217,19 +275,22 @@ def _printable(text: str) -> str:
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _told(end: Settled) -> tuple[str, _Ending]:
-    match end.outcome:
+def told(end: Outcome | Unusable) -> tuple[str, Ending]:
+    """In which file a row stands, and what is said of it there."""
+    match end:
         case Accepted(profile_id):
-            return SUCCESS, _Ending("accepted", profile_id or "", "", "")
+            return SUCCESS, Ending("accepted", profile_id or "", "", "")
         case Rejected(code, text):
-            return ERROR, _Ending("rejected", "", code, text)
+            return ERROR, Ending("rejected", "", code, text)
         case Failed(code, text):
-            return ERROR, _Ending("failed", "", code, text)
+            return ERROR, Ending("failed", "", code, text)
         case InDoubt(code, text):
-            return IN_DOUBT, _Ending("in_doubt", "", code, text)
+            return IN_DOUBT, Ending("in_doubt", "", code, text)
+        case Unusable(_, code, text):
+            return ERROR, Ending("unusable", "", code, text)
 
 
-def _names(shapes: Sequence[Shape]) -> list[str]:
+def file_names(shapes: Sequence[Shape]) -> list[str]:
     """Ends of file names: sources of one shape share files, another shape gets files of its own."""
     known: dict[tuple[Any, ...], str] = {}
     names = []
@@ -252,8 +313,8 @@ def _as_it_came(error: UnicodeError) -> tuple[str | bytes, int]:
     return "".join(f"\\u{halves[at : at + 4]}" for at in range(0, len(halves), 4)), error.start + 1
 
 
-_AS_IT_CAME = "batchrunner-as-it-came"
-codecs.register_error(_AS_IT_CAME, _as_it_came)
+AS_IT_CAME = "batchrunner-as-it-came"
+codecs.register_error(AS_IT_CAME, _as_it_came)
 
 
 def _make_private(directory: Path) -> None:
@@ -262,7 +323,7 @@ def _make_private(directory: Path) -> None:
         raise UsageError(f"{directory}: holds the results of an earlier run; name another directory with --run-dir")
 
 
-class _saying:  # noqa: N801  reads as a statement
+class saying:  # noqa: N801  reads as a statement
     """Turn what the file system raises into a ResultError that names the directory and the next step."""
 
     def __init__(self, directory: Path) -> None:
@@ -283,7 +344,7 @@ class _saying:  # noqa: N801  reads as a statement
 def write_private(path: Path, text: str) -> None:
     """Write a whole small JSON file that only its owner can read, at once or not at all."""
     beside = path.with_name(path.name + ".part")
-    with _saying(path.parent):
+    with saying(path.parent):
         descriptor = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         # The name of a source may hold bytes that are no text; JSON reads what escapes them.
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
