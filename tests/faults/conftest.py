@@ -1,10 +1,16 @@
-"""The bench of the acceptance tests, and a sandbox for each module."""
+"""The bench of the acceptance tests, a sandbox for each module, and a process that forks commands to be killed.
+
+At the end of a session the kills of all tests are added up and printed.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +19,10 @@ from batchrunner.sandbox import Handle, Settings, running
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "acceptance"))
 
 from bench import Bench
+from ordeal import TOTAL, Counts, Ordeal, add_up
+from zygote import Zygote
+
+_OF_WORKERS: list[Counts] = []
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +46,43 @@ def bench(tmp_path: Path, sandbox: Handle) -> Iterator[Bench]:
     made = Bench(tmp_path, sandbox)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Forks commands."""
+    made = Zygote()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ordeal(tmp_path: Path, sandbox: Handle, zygote: Zygote) -> Iterator[Ordeal]:
+    """A home for one ordeal; the sandbox answers after some milliseconds, so that there is something in flight."""
+    sandbox.change(latency_s=0.003, jitter_s=0.01)
+    made = Ordeal(tmp_path / "home", sandbox, zygote)
+    yield made
+    made.counts.replays = sandbox.stats()["replays"]
+    TOTAL.add(made.counts)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands its counts over."""
+    handed = getattr(session.config, "workeroutput", None)
+    if handed is not None:
+        handed["kills"] = asdict(TOTAL)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended."""
+    if counts := getattr(node, "workeroutput", {}).get("kills"):
+        _OF_WORKERS.append(Counts(**{**counts, "by_point": Counter(counts["by_point"])}))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was done to how many rows, and what came of it."""
+    whole = add_up([TOTAL, *_OF_WORKERS])
+    if whole.kills:
+        terminalreporter.write_sep("-", "kill -9")
+        terminalreporter.write_line(str(whole))
+        terminalreporter.write_line(", ".join(f"{name} {count}" for name, count in sorted(whole.by_point.items())))

@@ -1,0 +1,170 @@
+"""Points at which a process kills itself, as the machine would: SIGKILL, with no warning and no clean-up.
+
+The product knows nothing of them: named functions of it are wrapped in the process that is to die, before its command
+begins. A point is a name and a number: `committed:3` dies when something has been committed for the third time.
+
+A part of the product that is new (another verb, another way of sending) adds its own points to `POINTS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+Install = Callable[[int], None]
+
+
+def die() -> NoReturn:
+    """At once."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody comes here")
+
+
+def countdown(at: int) -> Callable[[], bool]:
+    """True when it is asked for the time that was named."""
+    left = [at]
+
+    def now() -> bool:
+        left[0] -= 1
+        return left[0] == 0
+
+    return now
+
+
+def before(owner: Any, name: str, *, when: Callable[..., bool] = lambda *_, **__: True) -> Install:
+    """Die where a function is entered for the n-th time."""
+
+    def install(at: int) -> None:
+        original, now = getattr(owner, name), countdown(at)
+
+        def dying(*args: Any, **kwargs: Any) -> Any:
+            if when(*args, **kwargs) and now():
+                die()
+            return original(*args, **kwargs)
+
+        setattr(owner, name, dying)
+
+    return install
+
+
+def after(owner: Any, name: str, *, when: Callable[[Any], bool] = lambda _: True) -> Install:
+    """Die where a function has done its work for the n-th time."""
+
+    def install(at: int) -> None:
+        original, now = getattr(owner, name), countdown(at)
+
+        def dying(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if when(result) and now():
+                die()
+            return result
+
+        setattr(owner, name, dying)
+
+    return install
+
+
+def _statement(at: int, event_name: str) -> None:
+    """Each statement of the ledger: BEGIN and COMMIT are statements too."""
+    from sqlalchemy import Engine, event
+
+    now = countdown(at)
+
+    def dying(*_: Any) -> None:
+        if now():
+            die()
+
+    event.listen(Engine, event_name, dying)
+
+
+def _sent(at: int) -> None:
+    """The request has been given to the engine, and the loop has turned often enough for its bytes to have left."""
+    from batchrunner.submit.submitter import HttpSubmitter
+
+    original, now = HttpSubmitter._attempt, countdown(at)
+
+    async def dying(self: HttpSubmitter, claim: Any) -> Any:
+        if not now():
+            return await original(self, claim)
+        task = asyncio.ensure_future(original(self, claim))
+        await asyncio.sleep(0.001)
+        assert task is not None
+        return die()
+
+    HttpSubmitter._attempt = dying  # type: ignore[method-assign]
+
+
+def _half_a_line(at: int) -> None:
+    """What a file was given has reached it in part: its end is somewhere in a record."""
+    from batchrunner.results.files import ResultFiles
+
+    original, now = ResultFiles._flush, countdown(at)
+
+    def dying(self: ResultFiles) -> None:
+        sizes = {file.name: os.fstat(file.fileno()).st_size for file in self._open}
+        original(self)
+        grown = [file for file in self._open if os.fstat(file.fileno()).st_size > sizes[file.name]]
+        if grown and now():
+            for file in grown:
+                size = os.fstat(file.fileno()).st_size
+                os.truncate(file.name, size - min(5, size - sizes[file.name]))
+            die()
+
+    ResultFiles._flush = dying  # type: ignore[method-assign]
+
+
+def _points() -> dict[str, Install]:
+    """Every point by name. Imported late, so that the list of names costs nothing."""
+    from batchrunner.api import Api
+    from batchrunner.cli import whole, work
+    from batchrunner.ledger import SqlLedger
+    from batchrunner.pipeline import Window, feed
+    from batchrunner.results import Mending, ResultFiles
+
+    # `feed` is a module and a function of it: the module is wanted.
+    feeding = __import__("sys").modules["batchrunner.pipeline.feed"]
+    del feed
+    return {
+        "begun": after(SqlLedger, "begin_run"),
+        "read": after(feeding, "in_file_order"),
+        "judged": after(feeding.PlainGate, "judge"),
+        "claimed": before(Window, "submit"),
+        "sent": _sent,
+        "answered": before(Api, "read_answer"),
+        "collected": after(Window, "collect", when=bool),
+        "committed": before(ResultFiles, "settled"),
+        "unusable_committed": before(ResultFiles, "unusable"),
+        "half_a_line": _half_a_line,
+        "written": after(ResultFiles, "settled"),
+        "run_over": before(SqlLedger, "end_run"),
+        "run_ended": after(SqlLedger, "end_run"),
+        "before_summary": before(work, "write_private"),
+        "after_summary": after(work, "write_private"),
+        "half_a_summary": before(Path, "replace", when=lambda self, _: self.name == "summary.json.part"),
+        "buried": after(SqlLedger, "bury_dead_runs", when=bool),
+        "mended": before(Mending, "finish"),
+        "half_mended": before(
+            Path, "replace", when=lambda self, _: self.suffix == ".part" and "summary" not in self.name
+        ),
+        "mended_summary": before(whole, "write_private"),
+        "before_statement": lambda at: _statement(at, "before_cursor_execute"),
+        "after_statement": lambda at: _statement(at, "after_cursor_execute"),
+    }
+
+
+NAMES = (
+    "begun", "read", "judged", "claimed", "sent", "answered", "collected", "committed", "unusable_committed",
+    "half_a_line", "written", "run_over", "run_ended", "before_summary", "after_summary", "half_a_summary", "buried",
+    "mended", "half_mended", "mended_summary", "before_statement", "after_statement",
+)  # fmt: skip
+"""All points; a test holds this to what can be installed."""
+
+
+def install(point: str) -> None:
+    """Make this process die there. Raises KeyError for a point that does not exist."""
+    name, _, at = point.partition(":")
+    _points()[name](int(at or 1))

@@ -1,0 +1,252 @@
+"""An ordeal: one job, one ledger, one sandbox; the command line killed again and again, and what must hold after it.
+
+    effects     everybody who can be engaged is engaged exactly once (deduplication on), or at most once, and who is
+                missing is listed in doubt (off, `hold`)
+    ledger      sound after every kill (`PRAGMA integrity_check`), and it agrees with the result files
+    files       of every run, however it died: each row that the ledger calls settled stands there once, and whole
+
+The short form of `make faults` uses it from tests, the long form (`long_form.py`) until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import QUICK_LIMITS, table, toml
+from zygote import Child, Zygote
+
+from batchrunner.model import State
+from batchrunner.sandbox import Handle
+
+JOB = "welcome"
+DEADLINE_S = 120.0
+
+KINDS = ("success", "error", "in_doubt")
+STATES = {"accepted": 1, "rejected": 2, "failed": 3, "in_doubt": 4}
+
+
+@dataclass
+class Counts:
+    """What an ordeal adds up to."""
+
+    kills: int = 0
+    rows: int = 0
+    effects: int = 0
+    replays: int = 0
+    doubts: int = 0
+    lost: int = 0
+    twice: int = 0
+    by_point: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Counts) -> None:
+        """Another ordeal has ended."""
+        for name in ("kills", "rows", "effects", "replays", "doubts", "lost", "twice"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.by_point.update(other.by_point)
+
+    def __str__(self) -> str:
+        return (
+            f"kills {self.kills:,}  rows {self.rows:,}  effects {self.effects:,}  replays {self.replays:,}  "
+            f"left in doubt {self.doubts:,}  lost {self.lost}  twice {self.twice}"
+        )
+
+
+TOTAL = Counts()
+"""Of this process: printed at the end of a session."""
+
+
+def crowd(count: int, prefix: str, *, rejected: int = 23, unusable: int = 17) -> list[dict[str, str]]:
+    """So many rows about so many people: every 17th without an address, every 23rd refused by the API."""
+    rows = []
+    for number in range(1, count + 1):
+        refused = "+fail-435" if rejected and number % rejected == 0 else ""
+        address = f"{prefix}{number}{refused}@example.com"
+        rows.append({"email": "" if unusable and number % unusable == 0 else address, "name": f'Name "{number}"\nx'})
+    return rows
+
+
+@dataclass
+class Ordeal:
+    """One home with a job in it, and the platform it sends to."""
+
+    home: Path
+    sandbox: Handle
+    zygote: Zygote
+    prefix: str = "p"
+    deduplicates: bool = True
+    concurrency: int = 8
+    counts: Counts = field(default_factory=Counts)
+    rows: list[dict[str, str]] = field(default_factory=list)
+    _number: int = 0
+
+    @property
+    def ledger(self) -> Path:
+        """Of all runs here."""
+        return self.home / "ledger.db"
+
+    def give(self, rows: list[dict[str, str]]) -> None:
+        """Write the job and its export."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.rows = rows
+        with (self.home / "people.csv").open("w", encoding="utf-8", newline="") as file:
+            written = csv.DictWriter(file, ["email", "name"])
+            written.writeheader()
+            written.writerows(rows)
+        rules: dict[str, object] = {} if self.deduplicates else {"in_doubt": "hold"}
+        tables = [
+            table("source", {"path": "people.csv"}),
+            table("target", {"url": self.sandbox.url, "workflow_id": 12, "deduplicates": self.deduplicates}),
+            table("request", {"matching": "email", "email": "{email}"}),
+            table("request.data", {"email": "{email}", "_fname": "{name}"}),
+            table("rules", rules),
+            table("limits", {**QUICK_LIMITS, "concurrency": self.concurrency}),
+        ]
+        (self.home / "job.toml").write_text(f"name = {toml(JOB)}\n" + "\n".join(tables), encoding="utf-8")
+        self.counts.rows += len(rows)
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    def start(self, verb: str, *arguments: object, point: str | None = None) -> Child:
+        """Start a command on the job."""
+        self._number += 1
+        env = {"XDG_STATE_HOME": str(self.home / "state"), "ALTCRAFT_TOKEN": self.sandbox.token}
+        words = (verb, "job.toml", *arguments, "--ledger", str(self.ledger))
+        return self.zygote.start(*words, cwd=self.home, env=env, number=self._number, point=point)
+
+    def die_at(
+        self, point: str, verb: str = "run", *arguments: object, ends: Collection[int] = frozenset({0, 1, 5})
+    ) -> bool:
+        """Whether the command died there; otherwise it went through without coming by."""
+        child = self.start(verb, *arguments, point=point)
+        code = child.wait()
+        assert code == -9 or code in ends, child.told()
+        if code == -9:
+            self.killed(point.partition(":")[0])
+        return code == -9
+
+    def killed(self, point: str) -> None:
+        """Note a kill, and look at the ledger as it was left."""
+        self.counts.kills += 1
+        self.counts.by_point[point] += 1
+        assert self.integrity() == "ok"
+
+    def integrity(self) -> str:
+        """Of a copy: opening the ledger itself would tidy it up."""
+        if not self.ledger.exists():
+            return "ok"
+        scratch = self.home / "copy"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        for path in self.home.glob("ledger.db*"):
+            if not path.name.endswith(".lock"):
+                shutil.copy(path, scratch)
+        with closing(sqlite3.connect(scratch / "ledger.db")) as connection:
+            (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
+        return str(answer)
+
+    def go_through(self, verb: str = "run", *arguments: object) -> dict[str, Any]:
+        """A plain run that nobody disturbs: its summary."""
+        child = self.start(verb, *arguments, "--output", "json")
+        code = child.wait()
+        assert code in {0, 1, 5}, child.told()
+        summary: dict[str, Any] = json.loads(child.out.read_text())
+        ended = sum(summary[name] for name in (*STATES, "unusable")) + sum(summary["skipped"].values())
+        assert summary["read"] == ended, child.told()
+        return summary
+
+    # --- what must hold ------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Everything, after a plain run has gone through."""
+        self.check_effects()
+        self.check_files()
+
+    def check_effects(self) -> None:
+        """Nothing twice, nothing lost."""
+        seen = {
+            address: times
+            for address, times in self.sandbox.engagement_counts().items()
+            if address.startswith(self.prefix)
+        }
+        wanted = {row["email"] for row in self.rows if row["email"] and "+fail" not in row["email"]}
+        missing = wanted - seen.keys()
+        doubtful = self.in_doubt()
+        self.counts.effects += sum(seen.values())
+        self.counts.twice += sum(times - 1 for times in seen.values())
+        self.counts.lost += len(missing - doubtful)
+        self.counts.doubts += len(doubtful)
+        assert not [address for address, times in seen.items() if times > 1]
+        assert not missing - doubtful
+        assert seen.keys() <= wanted
+        if self.deduplicates:
+            assert not doubtful
+
+    def in_doubt(self) -> set[str]:
+        """The addresses of rows that wait for a person, by what the ledger says of their numbers."""
+        query = "SELECT row_number FROM entries WHERE state IN (0, 4) AND superseded_by IS NULL"
+        with closing(sqlite3.connect(self.ledger)) as connection:
+            numbers = [number for (number,) in connection.execute(query)]
+        return {self.rows[number - 1]["email"] for number in numbers}
+
+    def check_files(self) -> None:
+        """Of every run that the ledger knows."""
+        with closing(sqlite3.connect(self.ledger)) as connection:
+            runs = connection.execute("SELECT id, run_dir, totals, ended_ms FROM runs ORDER BY id").fetchall()
+            for run, run_dir, totals, ended in runs:
+                assert ended is not None
+                query = "SELECT row_number, state FROM entries WHERE run_id = ?"
+                settled = dict(connection.execute(query, (run,)).fetchall())
+                self._check_directory(Path(run_dir), settled, json.loads(totals))
+
+    def _check_directory(self, directory: Path, settled: dict[int, int], totals: dict[str, Any]) -> None:
+        told: dict[int, str] = {}
+        there = list(directory.glob("*.csv"))
+        assert there or not settled  # a retry that had nothing to read has no files
+        for kind in KINDS if there else ():
+            for number, outcome in self._whole_rows(directory / f"{kind}.csv"):
+                assert number not in told, f"row {number} stands twice in {directory}"
+                told[number] = outcome
+        unusable = {number for number, outcome in told.items() if outcome == "unusable"}
+        assert len(unusable) == totals.get("unusable", 0), directory
+        assert told.keys() - unusable == settled.keys(), directory
+        assert json.loads((directory / "summary.json").read_text())["read"] == totals.get("read", 0)
+        for number, state in settled.items():
+            decided = state == State.RESEND or (told[number] == "in_doubt")  # a person may have spoken since
+            assert decided or STATES[told[number]] == state, (directory, number, told[number], state)
+
+    def _whole_rows(self, path: Path) -> list[tuple[int, str]]:
+        raw = path.read_bytes()
+        assert raw.endswith(b"\r\n"), path
+        rows = list(csv.DictReader(raw.decode().splitlines(keepends=True), strict=True))
+        found = []
+        for row in rows:
+            given = self.rows[int(row["_row"]) - 1]
+            assert (row["email"], row["name"]) == (given["email"], given["name"]), path
+            found.append((int(row["_row"]), row["_outcome"]))
+        return found
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for something that comes; fail with a sentence when it does not."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.002)
+
+
+def add_up(parts: Sequence[Counts]) -> Counts:
+    """The sum."""
+    whole = Counts()
+    for part in parts:
+        whole.add(part)
+    return whole
