@@ -104,6 +104,22 @@ class Ledger(Protocol):
         ...
 
 
+class UploadShelf(Protocol):
+    """What is known of files that the platform has. Used from the side of HTTP: it has nothing to do with claims."""
+
+    def key_of(self, digest: str, not_before_ms: int) -> str | None:
+        """What the platform calls a file with this content, if it was uploaded no earlier."""
+        ...
+
+    def remember(self, digest: str, key: str, now_ms: int) -> None:
+        """Keep it; durable on return."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        ...
+
+
 class Submitter(Protocol):
     """The HTTP side: knows requests and answers, never the ledger."""
 

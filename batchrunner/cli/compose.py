@@ -15,6 +15,7 @@ from types import FrameType
 
 from batchrunner.api import Api
 from batchrunner.cli.options import state_dir
+from batchrunner.cli.uploading import seeing_to_files
 from batchrunner.clock import Clock, SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
@@ -227,15 +228,10 @@ def window_opener(
         slots = None if limit is None else Slots(limit, clock)
         throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
         # Jitter is no secret: an ordinary generator will do.
-        return HttpSubmitter(
-            api,
-            transport,
-            throttle,
-            retry_policy(job),
-            clock,
-            random.random,
-            facts.attempt_timeout_s or api.attempt_limit_s + (facts.send_timeout_s or 0.0),
-        )
+        policy = retry_policy(job)
+        limit_s = facts.attempt_timeout_s or api.attempt_limit_s + (facts.send_timeout_s or 0.0)
+        submitter = HttpSubmitter(api, transport, throttle, policy, clock, random.random, limit_s)
+        return seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s)
 
     limit_now = None if limit is None else lambda: limit.limit
     return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now, watch)

@@ -219,6 +219,9 @@ class RulesTable(_Table):
         description="unchanged: send a row again only when what we would send has changed. "
         "identity: engage a person once, whatever changes. file: send each new file whole.",
     )
+    reupload_after: Duration = Field(
+        default=timedelta(days=1), description="Upload a file anew when its key on the platform is older than this."
+    )
     repeat_after: Duration | None = Field(default=None, description="Forget accepted rows after this.")
     in_doubt: Literal["resend", "hold"] = Field(
         default="resend",

@@ -58,7 +58,12 @@ class Cell(Table):
     folder: str | None = Field(
         default=None, description="Of files: they are read beneath it and nowhere else; relative to the job file."
     )
-    max_bytes: int | None = Field(default=None, ge=1, description="Of a file; default 1000000.")
+    max_bytes: int | None = Field(
+        default=None, ge=1, description="Of a file; default 1000000, of one that is uploaded 70000000."
+    )
+    upload: bool | None = Field(
+        default=None, description="Of a file: it is uploaded once, and its key on the platform stands here."
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -105,6 +110,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "false": ("bool",),
     "folder": ("file",),
     "max_bytes": ("file",),
+    "upload": ("file",),
 }
 _NEEDED: Mapping[str, tuple[str, ...]] = {"format": ("date", "datetime"), "folder": ("file",)}
 _EXAMPLES = {"format": "%d.%m.%Y", "folder": "attachments"}

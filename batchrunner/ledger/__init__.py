@@ -7,6 +7,7 @@ from batchrunner.ledger.history import Business, End, EntryRecord, History, Plac
 from batchrunner.ledger.nights import Load, Nights, Pause
 from batchrunner.ledger.slots import SlotRecord, Slots
 from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
+from batchrunner.ledger.uploads import SqlUploadShelf
 
 __all__ = [
     "DIED",
@@ -22,6 +23,7 @@ __all__ = [
     "SlotRecord",
     "Slots",
     "SqlLedger",
+    "SqlUploadShelf",
     "Wanted",
     "as_dict",
     "open_ledger",

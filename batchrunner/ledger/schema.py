@@ -7,6 +7,7 @@
     loads                    which files a job has loaded to their end, and where they lie now
     pauses                   jobs that a person has paused
     slots                    which moments of a job's schedule were fired: each once, for its key is unique
+    uploads                   what the platform calls files that it has
 
 An entry holds digests, ids and codes: never a payload, an address or a token. Rows that the gate held back and rows
 that never became requests are counted in `runs.totals` only, so a nightly file that repeats itself adds nothing.
@@ -101,6 +102,16 @@ entries = Table(
     sqlite_with_rowid=False,
 )
 
+# What the platform calls files that were uploaded to it; a row names them by their content.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("installation", String(200), primary_key=True),
+    Column("digest", LargeBinary(16), primary_key=True),
+    Column("file_key", Text, nullable=False),
+    Column("uploaded_s", BigInteger, nullable=False),
+)
+
 live = entries.c.superseded_by.is_(None)
 """An entry that no later entry has taken over: there is at most one per key, and the database sees to it."""
 
@@ -163,7 +174,12 @@ def _slots(connection: Connection) -> None:
     metadata.create_all(connection, tables=[slots])
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots)
+def _add_uploads(connection: Connection) -> None:
+    """What the platform calls files that it has."""
+    uploads.create(connection)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads)
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
 A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a

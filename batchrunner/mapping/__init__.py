@@ -20,6 +20,7 @@ __all__ = [
     "mapping_text",
     "reads_alike",
     "reads_files",
+    "upload_folders",
 ]
 
 
@@ -44,6 +45,13 @@ def reads_files(job: Job) -> bool:
     compiler = Compiler(job)
     compiler.plan()
     return compiler.reads_files
+
+
+def upload_folders(job: Job) -> frozenset[str]:
+    """The folders beneath which the mapping names files that are uploaded, as the job file writes them."""
+    compiler = Compiler(job)
+    compiler.plan()
+    return frozenset(compiler.upload_folders)
 
 
 def mapping_columns(job: Job) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import UNSET
 
+from batchrunner.attachments import LARGEST_UPLOAD_BYTES
 from batchrunner.config import Cell
 from batchrunner.mapping import conversions, files, phones
 from batchrunner.mapping.conversions import Convert, canonical
@@ -169,7 +170,14 @@ def _conversion(cell: Cell, home: Path) -> Convert:  # noqa: C901  one case for 
         case "base64":
             return files.parse_base64
         case "file":
-            return files.file_reader(home / (cell.folder or ""), cell.max_bytes or files.MAX_BYTES)
+            return _file_reader(cell, home)
+
+
+def _file_reader(cell: Cell, home: Path) -> Convert:
+    folder = cell.folder or ""
+    if cell.upload:
+        return files.upload_reader(home, folder, cell.max_bytes or LARGEST_UPLOAD_BYTES)
+    return files.file_reader(home / folder, cell.max_bytes or files.MAX_BYTES)
 
 
 def _words(cell: Cell) -> tuple[tuple[str, ...], tuple[str, ...]]:

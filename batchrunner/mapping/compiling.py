@@ -62,6 +62,8 @@ class Compiler:
         self._judges: dict[str, Judge] = {}
         self.reads_files = False
         """Whether the content of files goes into requests."""
+        self.upload_folders: list[str] = []
+        """Folders of files that are uploaded, as the job file writes them."""
         self.uses: list[Use] = []
         self.mistakes: list[str] = []
 
@@ -164,7 +166,9 @@ class Compiler:
         return Constant("".join(map(str, pieces)))
 
     def _cell(self, key: str, cell: Cell, rule: EmptyRule) -> Constant | LeafPart:
-        self.reads_files |= cell.as_ == "file"
+        self.reads_files |= cell.as_ == "file" and not cell.upload
+        if cell.upload:
+            self.upload_folders.append(cell.folder or "")
         complaints = complaints_about(cell, self._home)
         for complaint in complaints:
             self._mistake(key, complaint)

@@ -11,6 +11,7 @@ import binascii
 import re
 from pathlib import Path
 
+from batchrunner.attachments import Upload, digest_of, mark
 from batchrunner.mapping.conversions import Convert
 
 MAX_BYTES = 1_000_000
@@ -36,6 +37,34 @@ def file_reader(folder: Path, max_bytes: int) -> Convert:
         return base64.b64encode(content).decode("ascii")
 
     return read_file
+
+
+def upload_reader(home: Path, folder: str, max_bytes: int) -> Convert:
+    """A reader of files beneath a folder of `home`; gives the mark of each, which is uploaded when it is needed."""
+    seen: dict[tuple[str, int, int], str] = {}
+    root = (home / folder).resolve()
+
+    def read_mark(text: str) -> str:
+        name = text.strip()
+        path = _beneath(root, name)
+        try:
+            if not path.is_file():
+                raise ValueError(f"is not a file in folder '{root.name}'")
+            now = path.stat()
+            if not 0 < now.st_size <= max_bytes:
+                raise ValueError(
+                    "is an empty file" if not now.st_size
+                    else f"is a file of more than {max_bytes} bytes; raise `max_bytes`, or attach less"
+                )  # fmt: skip
+            # Thousands of rows may name one file: it is read again only when it has changed.
+            same = (str(path), now.st_mtime_ns, now.st_size)
+            if same not in seen:
+                seen[same] = digest_of(path)
+        except OSError as error:
+            raise ValueError(f"cannot be read ({error.strerror})") from None
+        return mark(Upload(seen[same], folder, name))
+
+    return read_mark
 
 
 def _beneath(folder: Path, name: str) -> Path:

@@ -30,6 +30,8 @@ class Answer:
     code: int
     text: str
     profile_id: str | None = None
+    file: str | None = None
+    """The key of a file that was uploaded."""
 
 
 @dataclass(frozen=True, slots=True)

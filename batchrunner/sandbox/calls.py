@@ -11,7 +11,7 @@ from batchrunner.sandbox.answers import RefusalError
 from batchrunner.sandbox.matching import Search, read_search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from batchrunner.sandbox.methods import Method
     from batchrunner.sandbox.settings import Settings
@@ -34,20 +34,25 @@ class Call:
     attached: tuple[str, ...]
 
 
-def read_call(body: Body, settings: Settings, method: Method) -> Call:
-    """Check a body against the documentation. Raises RefusalError with 400, 404 or 413."""
+def read_call(body: Body, settings: Settings, method: Method, uploaded: Container[object] = ()) -> Call:
+    """Check a body against the documentation. Raises RefusalError with 400, 404 or 413.
+
+    `uploaded` are the keys of files that are here already.
+    """
     _check_fields(body, _FIELDS)
     workflow_id = None if method.scenario is None else _scenario(body, method.scenario, settings)
     if method.database and not _is_number(body.get("db_id")):
         raise RefusalError(400, "db_id is missing or not a positive whole number")
     search = read_search(body)
     if not method.imports:
-        return Call(method, workflow_id, search, {}, (), _object(body, "content"), _attached(body.get("attach")))
+        return Call(
+            method, workflow_id, search, {}, (), _object(body, "content"), _attached(body.get("attach"), uploaded)
+        )
     data = dict(_object(body, "data"))
     skip = body.get("skip_invalid_subscriptions") is True
     subscriptions = _subscriptions(data.pop("subscriptions", None), settings, skip=skip)
     _check_fields(data, _DATA_FIELDS)
-    content, attached = _object(body, "content"), _attached(body.get("attach"))
+    content, attached = _object(body, "content"), _attached(body.get("attach"), uploaded)
     return Call(method, workflow_id, search, data, subscriptions, content, attached)
 
 
@@ -124,19 +129,21 @@ def email_of(subscription: Body) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _attached(value: object) -> tuple[str, ...]:
+def _attached(value: object, uploaded: Container[object]) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
         raise RefusalError(400, "attach is not an array")
-    return tuple(_attachment_name(item) for item in value)
+    return tuple(_attachment_name(item, uploaded) for item in value)
 
 
-def _attachment_name(item: object) -> str:
+def _attachment_name(item: object, uploaded: Container[object]) -> str:
     if not isinstance(item, dict):
         raise RefusalError(400, "attach: an item is not an object")
     key = "file_key" if "file_key" in item else "flie_key"  # one page of the documentation misspells it
-    for name in ("name", key, "data", "mimetype"):
+    # A file that was uploaded is named by its key, and does not come along.
+    content = () if item.get(key) in uploaded else ("data",)
+    for name in ("name", key, *content, "mimetype"):
         if not isinstance(item.get(name), str) or not item[name]:
             raise RefusalError(400, f"attach: {name} is missing or empty")
     return str(item["name"])

@@ -56,6 +56,10 @@ def _profiles(installation: Installation, query: Mapping[str, str]) -> dict[str,
     }
 
 
+def _uploads(installation: Installation, _: Mapping[str, str]) -> dict[str, object]:
+    return {"files": {str(key): file for key, file in installation.uploads.files.items()}}
+
+
 def _stats(installation: Installation, _: Mapping[str, str]) -> dict[str, object]:
     memory = installation.memory
     return {**installation.stats.as_json(), "remembered": len(memory), "forgotten_early": memory.forgotten}
@@ -97,6 +101,7 @@ def _json(status: int, value: dict[str, object]) -> Reply:
 _VIEWS: Final[dict[str, Callable[[Installation, Mapping[str, str]], dict[str, object]]]] = {
     "engagements": _engagements,
     "profiles": _profiles,
+    "uploads": _uploads,
     "stats": _stats,
     "requests": _requests,
     "settings": _settings,

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from batchrunner.sandbox.answers import Answer, RefusalError, Reply, accepted, refused
+from batchrunner.sandbox.answers import TEXTS, Answer, RefusalError, Reply, accepted, refused
 from batchrunner.sandbox.calls import read_call
 from batchrunner.sandbox.chance import Chance
 from batchrunner.sandbox.faults import Fault, Layer, Moment, page_of, plain
@@ -17,6 +17,7 @@ from batchrunner.sandbox.methods import Method, method_of
 from batchrunner.sandbox.observing import RequestLog, Stats
 from batchrunner.sandbox.replays import Once, ReplayMemory
 from batchrunner.sandbox.store import Store
+from batchrunner.sandbox.uploads import Uploads
 from batchrunner.sandbox.wire import Format, answer_format, read_body, render
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Installation:
     ) -> None:
         self.settings = settings
         self.store = Store()
+        self.uploads = Uploads()
         self.stats = Stats()
         self.log = RequestLog(settings.keep_requests)
         self.memory = ReplayMemory(clock)
@@ -92,6 +94,7 @@ class Installation:
     def reset(self) -> None:
         """Forget all data, repeats, counts and fired faults. The settings stay."""
         self.store = Store()
+        self.uploads = Uploads()
         self.stats.clear()
         self.log = RequestLog(self.settings.keep_requests)
         self.memory.clear()
@@ -176,7 +179,11 @@ class Installation:
         if failing is not None and failing.moment is Moment.BEFORE:
             return refused(int(failing.number))
         try:
-            effect = self.store.carry_out(read_call(visit.body, self.settings, visit.method), visit.request_id)
+            if visit.method.uploads:
+                answer = Answer(0, TEXTS[0], file=self.uploads.take(visit.body))
+                return answer if failing is None else refused(int(failing.number))
+            call = read_call(visit.body, self.settings, visit.method, self.uploads.files)
+            effect = self.store.carry_out(call, visit.request_id)
         except RefusalError as refusal:
             return refusal.answer
         self.stats.effects += 1

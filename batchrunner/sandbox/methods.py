@@ -21,6 +21,8 @@ class Method:
     creates: bool = True
     scenario: str | None = None
     database: bool = False
+    uploads: bool = False
+    """It takes a file, and nothing of a profile."""
 
 
 METHODS: Final[dict[str, Method]] = {
@@ -28,6 +30,7 @@ METHODS: Final[dict[str, Method]] = {
     "workflows/start": Method(imports=False, creates=False, scenario="id"),
     "profiles/import": Method(database=True),
     "profiles/update": Method(creates=False),
+    "file_upload": Method(imports=False, creates=False, uploads=True),
 }
 
 

@@ -47,6 +47,10 @@ class Handle:
         """The last raw requests, the newest last: `arrived_s`, `method`, `path`, `headers`, `body`; tokens masked."""
         return list(self._ask("GET", "requests", {"limit": limit})["requests"])
 
+    def uploads(self) -> dict[str, dict[str, Any]]:
+        """The files that were uploaded, by key: `name`, `size`, `sha256`."""
+        return dict(self._ask("GET", "uploads")["files"])
+
     def stats(self) -> dict[str, Any]:
         """All counts since the start or the last reset."""
         return self._ask("GET", "stats")

@@ -120,14 +120,17 @@ def _as_json(answer: Answer) -> bytes:
     fields: dict[str, object] = {"error": answer.code, "error_text": answer.text}
     if answer.profile_id is not None:
         fields["profile_id"] = answer.profile_id
+    if answer.file is not None:
+        fields = {"data": {"file": answer.file}, **fields}
     return _ENCODER.encode(fields).encode(errors="replace")
 
 
 def _as_xml(answer: Answer) -> bytes:
     identifier = "" if answer.profile_id is None else f"<profile_id>{answer.profile_id}</profile_id>"
+    data = "" if answer.file is None else f"<data><file>{answer.file}</file></data>"
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<xml><error>{answer.code}</error><error_text>{escape(answer.text)}</error_text>{identifier}</xml>"
+        f"<xml>{data}<error>{answer.code}</error><error_text>{escape(answer.text)}</error_text>{identifier}</xml>"
     ).encode(errors="replace")
 
 

@@ -11,7 +11,8 @@ from batchrunner.submit.shared_rate import ScheduleFile, SharedPacer, schedule_p
 from batchrunner.submit.slots import Slots
 from batchrunner.submit.submitter import HttpSubmitter
 from batchrunner.submit.throttle import Throttle
-from batchrunner.submit.transports import make_transport
+from batchrunner.submit.transports import Transport, make_transport
+from batchrunner.submit.uploading import Uploader, UploadingSubmitter
 
 __all__ = [
     "AdaptiveLimit",
@@ -23,6 +24,9 @@ __all__ = [
     "SharedPacer",
     "Slots",
     "Throttle",
+    "Transport",
+    "Uploader",
+    "UploadingSubmitter",
     "connection_facts",
     "exchange_all",
     "make_transport",

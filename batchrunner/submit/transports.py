@@ -20,6 +20,9 @@ from batchrunner.submit.facts import ANY_ADDRESS, Facts, load_identity
 from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
 
+Transport = httpx.AsyncBaseTransport
+"""What both engines are."""
+
 
 def make_transport(kind: Literal["fast", "httpx"], facts: Facts, connections: int) -> httpx.AsyncBaseTransport:
     """Make a transport for requests to the address of `facts` and no other, to be used on one event loop.

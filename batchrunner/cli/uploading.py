@@ -1,0 +1,51 @@
+"""Putting together what uploads files, for jobs that name some."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from batchrunner.api.uploads import UploadApi
+from batchrunner.clock import Clock
+from batchrunner.config import Job
+from batchrunner.ledger import SqlUploadShelf
+from batchrunner.mapping import upload_folders
+from batchrunner.ports import Submitter
+from batchrunner.retrying import RetryPolicy
+from batchrunner.submit import Throttle, Transport, Uploader, UploadingSubmitter
+
+
+def seeing_to_files(
+    inner: Submitter,
+    job: Job,
+    token: str,
+    transport: Transport,
+    throttle: Throttle,
+    policy: RetryPolicy,
+    clock: Clock,
+    ledger: Path,
+    limit_s: float,
+) -> Submitter:
+    """The submitter itself, or one in front of it that uploads what rows name."""
+    folders = upload_folders(job)
+    if not folders:
+        return inner
+    uploader = Uploader(
+        UploadApi(job.target, token),
+        transport,
+        throttle,
+        replace(policy, resend=True, window_ms=FOREVER_MS),  # an upload may always be repeated
+        SqlUploadShelf(ledger, job.target.origin),
+        {folder: job.beside(folder) for folder in folders},
+        clock,
+        random.random,
+        round(job.rules.reupload_after.total_seconds() * 1000),
+        limit_s,
+    )
+    return UploadingSubmitter(inner, uploader)
+
+
+FOREVER_MS = 10**15
+"""More than any run takes."""
