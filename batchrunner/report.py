@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.clock import as_text
-from batchrunner.ledger import EntryRecord, RunRecord, as_dict
+from batchrunner.ledger import EntryRecord, Pause, RunRecord, as_dict
 from batchrunner.model import LimitRecord, SkipReason, State, Totals
 from batchrunner.stopwatch import Limit, Profile
 
@@ -326,6 +326,18 @@ def status_text(job: str, last: RunRecord | None, waiting: Mapping[tuple[State, 
     if not waiting:
         lines.append("  nothing is waiting")
     return "\n".join(lines)
+
+
+def pause_values(pause: Pause) -> dict[str, Any]:
+    """A pause for JSON."""
+    until = None if pause.until_ms is None else as_text(pause.until_ms)
+    return {"since": as_text(pause.since_ms), "until": until, "why": pause.why}
+
+
+def pause_text(pause: Pause) -> str:
+    """A pause for people."""
+    until = "" if pause.until_ms is None else f" until {as_text(pause.until_ms)}"
+    return f"paused since {as_text(pause.since_ms)}{until}{f': {pause.why}' if pause.why else ''}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

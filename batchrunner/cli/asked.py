@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from batchrunner.config import (
     Rate,
     load_job,
     parse_concurrency,
+    parse_duration,
     parse_max_errors,
     parse_rate,
     read_token,
@@ -45,6 +46,8 @@ class Asked:
     limit: int | None = None
     allow_resend: bool = False
     profile: bool = False
+    wait: timedelta = timedelta(0)
+    no_guards: bool = False
     any_size: bool = False
     day: date | None = None
     carried: tuple[str, ...] = ()
@@ -85,6 +88,10 @@ def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--run-dir", type=click.Path(path_type=Path), help="Where the result files go."),
         click.option("--dry-run", is_flag=True, help="Read, map and ask the gate; send nothing, write nothing."),
+        click.option(
+            "--wait", callback=parsed(parse_duration), metavar="10m", help="Wait so long for another run of the job."
+        ),
+        click.option("--no-guards", is_flag=True, help="Go on although a pause or [guards] of the job hold it back."),
         output_option,
         click.option("--profile", is_flag=True, help="Tell where the time went: CPU by stage, and what the limit was."),
         click.option("--no-progress", is_flag=True, help="No bar, even on a terminal."),
@@ -109,6 +116,8 @@ def asked(job: Path, options: Mapping[str, Any]) -> Asked:
         limit=options.get("limit"),
         allow_resend=options.get("allow_resend", False),
         profile=options["profile"],
+        wait=options["wait"] or timedelta(0),
+        no_guards=options["no_guards"],
         any_size=options.get("any_size", False),
         day=options["day"].date() if options.get("day") else None,
         carried=_carried(options),

@@ -27,6 +27,7 @@ from batchrunner.pipeline import (
     Admission,
     Batch,
     Ended,
+    Guard,
     Input,
     Run,
     RunLimits,
@@ -261,6 +262,7 @@ def go(
     clock: Clock,
     limit: AdaptiveLimit | None,
     watch: Stopwatch,
+    guard: Guard | None = None,
 ) -> Ended:
     """Join the parts and run them."""
     _leave_the_collector_little_to_do()
@@ -277,6 +279,7 @@ def go(
         stop=stop,
         clock=clock,
         watch=watch,
+        guard=guard,
     ).go()
 
 

@@ -17,9 +17,10 @@ from batchrunner.cli.options import (
     output_option,
     say_json,
 )
-from batchrunner.ledger import DIED, History, RunRecord, SqlLedger
+from batchrunner.clock import SystemClock
+from batchrunner.ledger import DIED, History, Nights, RunRecord, SqlLedger
 from batchrunner.model import State
-from batchrunner.report import entry_values, run_text, run_values, runs_text, status_text
+from batchrunner.report import entry_values, pause_text, pause_values, run_text, run_values, runs_text, status_text
 
 NOT_ACCEPTED = (State.REJECTED, State.FAILED, State.IN_DOUBT, State.RESEND, State.CLAIMED)
 
@@ -68,7 +69,11 @@ def _status_of(ledger: SqlLedger, history: History, job: str) -> tuple[dict[str,
             {"outcome": state.name.lower(), "code": code, "rows": count} for (state, code), count in waiting.items()
         ],
     }
-    return values, status_text(job, last, waiting, running=running)
+    text = status_text(job, last, waiting, running=running)
+    if pause := Nights(ledger).paused(job, SystemClock().now_ms()):
+        values["paused"] = pause_values(pause)
+        text += f"\n  {pause_text(pause)}"
+    return values, text
 
 
 def _as_it_stands(ledger: SqlLedger, run: RunRecord) -> RunRecord:

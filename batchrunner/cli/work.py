@@ -15,6 +15,8 @@ import click
 from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, this_command
 from batchrunner.cli.exits import Exit, of_error, of_totals
+from batchrunner.cli.guarding import guards, lock, roused_at_the_end
+from batchrunner.cli.night import note
 from batchrunner.cli.options import say_json, state_dir
 from batchrunner.cli.whole import SUMMARY, complete_last
 from batchrunner.clock import SystemClock
@@ -45,13 +47,15 @@ class Work:
         self._held = held
         self._limit = compose.adaptive_limit(job)
         self.ledger = held.enter_context(open_ledger(asked.ledger))
-        held.enter_context(self.ledger.locked(job.name))
+        lock(self.ledger, job, held, self.clock, stop, asked.wait)
         if job.insecure:
             click.echo("batchrunner: --insecure: the server's certificate is not verified", err=True)
         died = self.ledger.bury_dead_runs(job.name, self.clock.now_ms())
         for name in died:
-            click.echo(f"batchrunner: run {name} died before it ended; its open requests are in doubt", err=True)
+            note(f"run {name} died before it ended; this run takes its place; its open requests are in doubt")
         complete_last(job, self.ledger, died)
+        # What the sandbox accepts is sent to nobody: nothing is to be guarded.
+        self._guard = None if asked.sandbox or asked.no_guards else guards(self.ledger, job, self.clock)
 
     def begin(self, verb: str, sources: Sequence[compose.OpenSource]) -> None:
         """From here on the run exists, in the ledger and on disk."""
@@ -75,7 +79,10 @@ class Work:
         """The straight way."""
         limit = self._limit
         limit_now = None if limit is None else lambda: limit.limit
-        with Bar(_size(self._sources), self.job.name, shown=self._asked.bar, limit_now=limit_now) as bar:
+        with (
+            Bar(_size(self._sources), self.job.name, shown=self._asked.bar, limit_now=limit_now) as bar,
+            roused_at_the_end(self._guard, self.clock, self.stop),
+        ):
             return compose.go(
                 self.job,
                 self._token,
@@ -88,6 +95,7 @@ class Work:
                 clock=self.clock,
                 limit=limit,
                 watch=self.watch,
+                guard=self._guard,
             )
 
     def end(self, ended: Ended, archived: Sequence[Path] = ()) -> Summary:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import saying, transaction
-from batchrunner.ledger.schema import loads, pauses
+from batchrunner.ledger.schema import entries, loads, pauses, runs
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import RunId
 
@@ -82,6 +82,23 @@ class Nights:
         """The load of this very file: nothing about it has changed since, so its content has not."""
         same = loads.c.path == codec.printable(path), loads.c.size_bytes == size_bytes
         return self._first(select(loads).where(loads.c.job == job, *same, loads.c.modified_ns == modified_ns))
+
+    def sent_since(self, job: str, since_ms: int) -> int:
+        """How many rows runs of the job have taken up to send since a moment, whatever became of them."""
+        late = or_(runs.c.ended_ms.is_(None), runs.c.ended_ms >= since_ms)
+        query = select(runs.c.id, runs.c.started_ms, runs.c.totals).where(runs.c.job == job, late)
+        with saying(self._path):
+            found = self._connection.execute(query).all()
+            return sum(self._sent(RunId(run_id), started, totals, since_ms) for run_id, started, totals in found)
+
+    def _sent(self, run: RunId, started_ms: int, noted: str, since_ms: int) -> int:
+        if started_ms >= since_ms:
+            totals = codec.unpack_totals(noted)
+            return totals.accepted + totals.rejected + totals.failed + totals.in_doubt
+        # It was under way at that moment: its entries tell.
+        since = entries.c.run_id == run, entries.c.requested_s >= since_ms // 1000
+        sent: int = self._connection.execute(select(func.count()).where(*since)).scalar_one()
+        return sent
 
     def has_size(self, job: str, size_bytes: int) -> bool:
         """Whether the job has loaded any file of this size: only then can one with this content be among them."""

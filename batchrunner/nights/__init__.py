@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from batchrunner.nights.arrival import Arrivals, Arrived, Sighting, markers, sighting, sightings
 from batchrunner.nights.events import NightEvent, event_of
+from batchrunner.nights.guards import Guards
 from batchrunner.nights.moving import move
 from batchrunner.nights.names import dated, finished
 from batchrunner.nights.sizes import fewest_rows, too_small
@@ -19,6 +20,7 @@ from batchrunner.nights.sizes import fewest_rows, too_small
 __all__ = [
     "Arrivals",
     "Arrived",
+    "Guards",
     "NightEvent",
     "Sighting",
     "dated",

@@ -6,7 +6,7 @@ from batchrunner.pipeline.admission import Admission, Batch
 from batchrunner.pipeline.feed import Input, PlainGate, feed, in_file_order
 from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
 from batchrunner.pipeline.retry import RetryGate
-from batchrunner.pipeline.run import Ended, Run, RunLimits
+from batchrunner.pipeline.run import Ended, Guard, Run, RunLimits
 from batchrunner.pipeline.stops import StopRequest
 from batchrunner.pipeline.window import Window
 
@@ -14,6 +14,7 @@ __all__ = [
     "Admission",
     "Batch",
     "Ended",
+    "Guard",
     "Input",
     "PlainGate",
     "Rehearsal",

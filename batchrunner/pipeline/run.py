@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from batchrunner.clock import Clock
 from batchrunner.config import ErrorLimit
@@ -66,6 +67,18 @@ def room_for(concurrency: int) -> int:
     return concurrency + max(2, min(concurrency, MOST_AHEAD))
 
 
+class Guard(Protocol):
+    """Holds rows back although nothing is wrong with them (`nights.guards`)."""
+
+    def over(self) -> BatchrunnerError | None:
+        """Why nothing more may begin, if that is so."""
+        ...
+
+    def room(self, taken_up: int) -> tuple[int | None, BatchrunnerError | None]:
+        """How many more rows may be taken up (None: any number), and what holds back the others."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a run ended: what it adds up to, and why it stopped early, if it did."""
@@ -90,6 +103,7 @@ class Run:
         stop: StopRequest,
         clock: Clock,
         watch: Stopwatch = UNWATCHED,
+        guard: Guard | None = None,
     ) -> None:
         """Hold the parts; `go` does the work."""
         self._run = run
@@ -102,6 +116,9 @@ class Run:
         self._stop = stop
         self._clock = clock
         self._watch = watch
+        self._guard = guard
+        self._taken_up = 0
+        self._full = False
         self._tally = Tally()
         self._flying: dict[RequestId, Claim] = {}
         self._durable = Totals()
@@ -151,7 +168,7 @@ class Run:
         return ends + self._give_up(ends) if self._stop.at_once else ends
 
     def _could_take(self, landing: int = 0) -> bool:
-        return not self._stopping() and self._admission.can_go_on and self._room(landing) > 0
+        return not self._stopping() and not self._full and self._admission.can_go_on and self._room(landing) > 0
 
     def _room(self, landing: int) -> int:
         return room_for(self._window.concurrency) - len(self._flying) + landing
@@ -166,7 +183,18 @@ class Run:
             return Taken()
         if self._stop.at_once:  # since these were taken: nothing could send them any more
             return Taken(skipped=taken.skipped, unusable=taken.unusable)
-        return self._still_safe(taken)
+        return self._guarded(self._still_safe(taken))
+
+    def _guarded(self, taken: Taken) -> Taken:
+        """Leave out what the job's guards hold back: those rows were not read as far as this run is concerned."""
+        if self._guard is not None and taken.candidates:
+            room, held = self._guard.room(self._taken_up)
+            if held is not None and room is not None and len(taken.candidates) > room:
+                # What has been taken up is sent like any other row; only nothing more is taken.
+                self._full, self._error = True, self._error or held
+                taken = Taken(taken.candidates[:room], taken.skipped, taken.unusable)
+        self._taken_up += len(taken.candidates)
+        return taken
 
     def _exchange(self, taken: Taken, claims: Sequence[Claim], ends: list[Settled]) -> None:
         self._tally.skipped(taken.skipped)
@@ -263,7 +291,10 @@ class Run:
             if end.refusal is not None:
                 self._stop_because(ApiRefusedUs(end.refusal))
         totals = self._tally.totals()
-        error = too_many_errors(totals, self._limits.max_errors) or refused_every_row(totals)
+        error: BatchrunnerError | None = too_many_errors(totals, self._limits.max_errors)
+        error = error or refused_every_row(totals)
+        if error is None and self._guard is not None:
+            error = self._guard.over()
         if error is not None and not self._draining:
             self._stop_because(error)
 

@@ -34,6 +34,7 @@ IMPORTED = (
     "batchrunner.cli.doctor",
     "batchrunner.cli.judge",
     "batchrunner.cli.look",
+    "batchrunner.cli.pause",
     "batchrunner.cli.resolve",
     "batchrunner.cli.retry",
     "batchrunner.cli.init",

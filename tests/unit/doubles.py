@@ -14,7 +14,7 @@ from batchrunner.errors import BatchrunnerError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
 from batchrunner.model import Claim, Outcome, Request, Row, RunId, Settled, State, Totals, Unusable
-from batchrunner.pipeline import Admission, Ended, Input, PlainGate, Run, RunLimits, StopRequest, Window, feed
+from batchrunner.pipeline import Admission, Ended, Guard, Input, PlainGate, Run, RunLimits, StopRequest, Window, feed
 from batchrunner.ports import Ledger, Submitter
 
 Cells = tuple[str, str]
@@ -162,6 +162,7 @@ class Bench:
         rows_a_question: int = 4,
         make_submitter: Callable[[], Submitter] | None = None,
         limit_now: Callable[[], int] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """`seen_as` is the ledger that the run gets to see, if not the real one."""
         self.ledger = ledger
@@ -171,6 +172,7 @@ class Bench:
         self.stop = StopRequest()
         self.limits = limits or RunLimits(concurrency=2, max_errors=None, window_ms=DAY_MS)
         self._limit_now = limit_now
+        self._guard = guard
         self._script = script
         self._make = make_submitter or self._make_scripted
         self._seen: Any = seen_as or ledger
@@ -195,6 +197,7 @@ class Bench:
             limits=self.limits,
             stop=self.stop,
             clock=self.clock,
+            guard=self._guard,
         ).go()
 
     @property
