@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from batchrunner.api.codes import ERROR_CODES, Kind
+from batchrunner.api.xml import from_xml
 from batchrunner.model import Accepted, Rejected
 from batchrunner.retrying import Answered, Doubtful, RefusedUs, Throttled, Verdict
 
@@ -82,16 +83,24 @@ def _read_body(content: bytes) -> _Said | None:
 
 
 def _read_tolerantly(content: bytes) -> _Said | None:
-    """Accept what older or newer versions may say: `"error": "0"`, a number as profile_id, a byte-order mark."""
-    try:
-        body = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    """Accept what older or newer versions may say: XML, `"error": "0"`, a number as profile_id, a byte-order mark."""
+    body = read_values(content)
+    if not isinstance(body, dict):
         return None
-    error = _int_like(body.get("error")) if isinstance(body, dict) else None
+    error = _int_like(body.get("error"))
     if error is None:
         return None
     profile_id = body.get("profile_id")
     return _Said(error, _text_of(body.get("error_text")), None if profile_id is None else _text_of(profile_id))
+
+
+def read_values(content: bytes) -> object:
+    """What a body says, in JSON or in XML; None where it is neither."""
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return from_xml(content) if content.lstrip()[:1] == b"<" else msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _int_like(value: object) -> int | None:

@@ -12,6 +12,7 @@ import msgspec
 from batchrunner import __version__
 from batchrunner.api.answers import read_answer
 from batchrunner.api.exceptions import read_exception
+from batchrunner.api.xml import as_xml, element
 from batchrunner.endpoints import DEFAULT, Endpoint
 from batchrunner.errors import ConfigError
 from batchrunner.model import Claim
@@ -59,10 +60,14 @@ class Preview:
     body: str
 
 
+Format = Literal["json", "xml"]
+"""What requests are written in, and answers asked for."""
+
+
 class Api:
     """One call of the platform at one address, made with one token. Pure: builds requests and reads answers."""
 
-    def __init__(self, target: Target, token: str, call: Endpoint = DEFAULT) -> None:
+    def __init__(self, target: Target, token: str, call: Endpoint = DEFAULT, form: Format = "json") -> None:
         """Raises ConfigError for an address or a token that can never be sent."""
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise ConfigError(
@@ -71,8 +76,11 @@ class Api:
         connect_s, answer_s = target.connect_timeout.total_seconds(), target.timeout.total_seconds()
         self.attempt_limit_s = connect_s + answer_s + MARGIN_S
         self._url = _url(target.url, call.path)
-        self._token_head = b'{"token":' + msgspec.json.encode(token) if target.token_in == "body" else None  # noqa: S105
-        self._headers = _constant_headers(self._url, token if target.token_in == "header" else None)  # noqa: S105
+        self._xml = form == "xml"
+        in_body = target.token_in == "body"  # noqa: S105  where it goes, not what it is
+        self._token_head = b'{"token":' + msgspec.json.encode(token) if in_body else None
+        self._first = {**({"token": token} if in_body else {}), "format": "xml"}
+        self._headers = _constant_headers(self._url, form, None if in_body else token)
         timeouts = {"connect": connect_s, "read": answer_s, "write": answer_s, "pool": connect_s}
         self._extensions = {"timeout": timeouts}
 
@@ -95,6 +103,8 @@ class Api:
         body = request.read()
         if self._token_head and body.startswith(self._token_head):
             body = b'{"token":"%s"%s' % (_MASK.encode(), body[len(self._token_head) :])
+        if self._xml and (token := self._first.get("token")):
+            body = body.replace(element("token", token).encode(), element("token", _MASK).encode(), 1)
         headers = tuple((name, _masked_header(name, value)) for name, value in request.headers.multi_items())
         return Preview(request.method, str(request.url), headers, body.decode())
 
@@ -107,6 +117,8 @@ class Api:
         return read_exception(error)
 
     def _body(self, payload: bytes) -> bytes:
+        if self._xml:
+            return as_xml(payload, **self._first)
         if self._token_head is None:
             return payload
         return self._token_head + (b"}" if payload == b"{}" else b"," + payload[1:])
@@ -124,11 +136,12 @@ def _url(text: str, path: str) -> httpx.URL:
     return url
 
 
-def _constant_headers(url: httpx.URL, token: str | None) -> list[tuple[bytes, bytes]]:
+def _constant_headers(url: httpx.URL, form: Format, token: str | None) -> list[tuple[bytes, bytes]]:
+    media_type = f"application/{form}".encode()
     headers = [
         (b"Host", url.netloc),
-        (b"Content-Type", b"application/json"),
-        (b"Accept", b"application/json"),
+        (b"Content-Type", media_type),
+        (b"Accept", media_type),
         (b"Accept-Encoding", b"identity"),  # an answer of a hundred bytes only grows
         (b"User-Agent", f"batchrunner/{__version__}".encode()),
     ]

@@ -224,7 +224,7 @@ def window_opener(
 
     def make_submitter() -> Submitter:
         facts = facts_of(job)
-        api = Api(job.target, token, job.target.call)
+        api = Api(job.target, token, job.target.call, job.target.format)
         transport = make_transport(job.target.transport, facts, job.limits.most_in_flight)
         slots = None if limit is None else Slots(limit, clock)
         throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)

@@ -56,7 +56,7 @@ def preview(job: Path, sources: tuple[str, ...], count: int, output: str, quiet:
     del quiet
     loaded = load_job(job)
     opened = compose.open_places(loaded, looked_at(loaded, sources))
-    api = Api(loaded.target, _token_or_mask(loaded), loaded.target.call)
+    api = Api(loaded.target, _token_or_mask(loaded), loaded.target.call, loaded.target.format)
     rows = islice(_rows(opened, compose.mapped(loaded, opened)), count)
     shown = [_shown(api, name, judged) for name, _, judged in rows]
     if output == "json":

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from batchrunner.config.calls import EndpointName, check_numbers_of, check_parts
 from batchrunner.config.connection import ConnectionTable
+from batchrunner.config.for_xml import check_for_xml
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
@@ -98,6 +99,7 @@ class TargetTable(_Table):
     endpoint: EndpointName = Field(
         default="workflows/import_and_start", description="The call that is made for each row."
     )
+    format: Literal["json", "xml"] = Field(default="json", description="Of requests and answers.")
     workflow_id: int | None = Field(
         default=None, ge=1, description="The scenario that each row's profile is engaged in."
     )
@@ -304,6 +306,8 @@ class Job(_Table):
     @model_validator(mode="after")
     def _parts_of_the_call(self) -> Self:
         check_parts(self.target, self.request)
+        if self.target.format == "xml":
+            check_for_xml(self.request, self.rules)
         return self
 
     def beside(self, path: str) -> Path:

@@ -38,6 +38,7 @@ class RowMapper:
         self._any_of = job.request.matching in ANY_OF
         self._search_fields = SEARCH_FIELDS[job.request.matching]
         self._keys = KeyMaker(job.name, job.target.keyed_as, job.request.matching, job.rules.repeat)
+        self._in_xml = job.target.format == "xml"
         self._fed_back = job.rules.repeat == "file"
         self._fingerprint = source.fingerprint
 
@@ -64,6 +65,8 @@ class RowMapper:
         payloads = self._body.pieces(sheet, b"", b"")
         if self._any_of:
             self._note_missing_search(sheet)
+        if self._in_xml:
+            _note_what_xml_cannot_say(payloads, sheet)
         keys = self._keys.keys(searches, payloads, self._origins(sheet))
         ends: list[Mapped] = list(map(Request, keys, sheet.rows, payloads))
         for place, problems in sheet.problems.items():
@@ -99,6 +102,16 @@ class RowMapper:
         if _FINGERPRINT.fullmatch(source) and _ROW_NUMBER.fullmatch(number):
             return source, int(number)
         return self._fingerprint, row.number
+
+
+_NOT_IN_XML = re.compile(rb"(?<!\\)(?:\\\\)*\\(?:[bf]|u00[01][0-9a-f])|\xef\xbf[\xbe\xbf]")
+"""In canonical JSON: the characters that XML has no way to write, control characters but for white space."""
+
+
+def _note_what_xml_cannot_say(payloads: Sequence[bytes], sheet: Sheet) -> None:
+    for place, payload in enumerate(payloads):
+        if _NOT_IN_XML.search(payload):
+            sheet.note(place, Problem("not_in_xml", "a cell holds a control character, which XML cannot carry"))
 
 
 def _values(part: Constant | LeafPart, sheet: Sheet) -> Values:
