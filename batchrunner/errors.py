@@ -7,6 +7,7 @@
     │   ├── MissingFile     the export of the night has not arrived                           exit 4
     │   └── RefusedFile     an export came that must not be sent: empty, or suddenly small    exit 4
     ├── LedgerError         the ledger cannot be opened, read or written                      exit 4
+    ├── NotifyError         nobody could be told of a run                                     exit 4
     ├── ResultError         the result files cannot be written                                exit 4
     ├── ApiRefusedUs        the API refuses the sender, not the row                           exit 4
     ├── Unbalanced          rows read and outcomes disagree: a bug, said loudly               exit 4
@@ -86,6 +87,10 @@ class RefusedFile(SourceError):
 
 class LedgerError(BatchrunnerError):
     """The ledger cannot be opened, read or written."""
+
+
+class NotifyError(BatchrunnerError):
+    """Nobody could be told of a run."""
 
 
 class ResultError(BatchrunnerError):

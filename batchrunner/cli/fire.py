@@ -20,9 +20,10 @@ from batchrunner.cli.options import (
     output_option,
     say_json,
 )
+from batchrunner.cli.telling import tell_of
 from batchrunner.clock import SystemClock, as_text
 from batchrunner.config import Job, load_job
-from batchrunner.schedule import Children, Ended, Fired, Firing, cron_of
+from batchrunner.schedule import Children, Ended, Fired, Firing, cron_of, exit_of, sentence_of
 
 WORST_FIRST = (
     Exit.SIGINT,
@@ -77,6 +78,9 @@ class _Firing:
         firing = Firing(self._job, self._ledger, children, SystemClock())
         async for fired in firing.fire():
             self._fired.append(fired)
+            if not fired.busy:
+                # In a thread: a webhook that is repeated must not keep a signal waiting.
+                await asyncio.to_thread(tell_of, self._job, self._ledger, fired, SystemClock())
 
     @property
     def exit_code(self) -> int:
@@ -103,13 +107,6 @@ class _Firing:
         return "\n".join(line for fired in self._fired for line in _lines(self._job, fired))
 
 
-def exit_of(ended: Ended) -> int:
-    """The exit code of a run, in our own table even where it was killed."""
-    if ended.killed_by:
-        return Exit.STOPPED
-    return Exit.HELD_BACK if ended.out_of_time else ended.code
-
-
 def worst(codes: Iterable[int]) -> int:
     """The one of several exit codes that says most about what a person has to do."""
     found = set(codes)
@@ -122,7 +119,7 @@ def _values(fired: Fired) -> dict[str, Any]:
         "run": dict(fired.run.told) or None,
         "retried": None if fired.retried is None else dict(fired.retried.told),
         "exit_code": worst(exit_of(one) for one in (fired.run, fired.retried) if one is not None),
-        "error": _error(fired.run),
+        "error": sentence_of(fired.run),
     }
 
 
@@ -136,7 +133,7 @@ def _lines(job: Job, fired: Fired) -> Sequence[str]:
 def line_of(ended: Ended) -> str:
     """How a run ended, in one line."""
     told = ended.told
-    if error := _error(ended):
+    if error := sentence_of(ended):
         return error
     if "read" not in told:
         return str(told.get("message", f"exit code {ended.code}"))
@@ -144,12 +141,3 @@ def line_of(ended: Ended) -> str:
     counts = ("accepted", "rejected", "failed", "in_doubt", "unusable")
     outcomes = ", ".join(f"{told[name]} {name.replace('_', ' ')}" for name in counts if told[name])
     return f"run {told['run']}: {told['read']} rows, {outcomes or '0 accepted'}, {skipped} skipped"
-
-
-def _error(ended: Ended) -> str | None:
-    if ended.killed_by:
-        return f"the run was killed (signal {ended.killed_by}); the next one goes on where it stopped"
-    if ended.out_of_time:
-        return "stopped, for it took longer than the job's max_duration; the next run goes on from there"
-    error: str | None = ended.told.get("error")
-    return error

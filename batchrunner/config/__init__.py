@@ -5,9 +5,10 @@ from __future__ import annotations
 from batchrunner.config.calls import notes_on
 from batchrunner.config.connection import DIRECT, ConnectionTable
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
-from batchrunner.config.load import CREDENTIAL, job_schema, load_job, read_token, with_overrides
+from batchrunner.config.load import CREDENTIAL, job_schema, load_job, read_secret, read_token, with_overrides
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
+from batchrunner.config.notify import AppriseTable, EmailTable, NotifyTable, WebhookTable
 from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.units import (
     Concurrency,
@@ -28,20 +29,24 @@ __all__ = [
     "ORIGINS",
     "SEARCH_FIELDS",
     "AfterTable",
+    "AppriseTable",
     "ArrivalTable",
     "Cell",
     "Concurrency",
     "ConnectionTable",
     "DayTime",
+    "EmailTable",
     "ErrorLimit",
     "GuardsTable",
     "Hours",
     "Job",
     "Node",
+    "NotifyTable",
     "Rate",
     "Scalar",
     "ScheduleTable",
     "SourceTable",
+    "WebhookTable",
     "job_schema",
     "load_job",
     "notes_on",
@@ -49,6 +54,7 @@ __all__ = [
     "parse_duration",
     "parse_max_errors",
     "parse_rate",
+    "read_secret",
     "read_token",
     "with_overrides",
 ]

@@ -17,6 +17,7 @@ from batchrunner.config.for_xml import check_for_xml
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
+from batchrunner.config.notify import NotifyTable
 from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateText, ZoneName
 from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.units import MOST_IN_FLIGHT
@@ -286,6 +287,7 @@ class Job(_Table):
     arrival: ArrivalTable | None = Field(default=None, description="How a night's export arrives.")
     after: AfterTable = Field(default_factory=AfterTable, description="What becomes of an export once it was loaded.")
     guards: GuardsTable = Field(default_factory=GuardsTable, description="When a run that nobody watches stops.")
+    notify: NotifyTable | None = Field(default=None, description="Who is told of scheduled runs.")
     schedule: ScheduleTable | None = Field(default=None, description="When the job runs by itself.")
     insecure: bool = Field(default=False, exclude=True, description="Certificates are not verified: --insecure.")
     file: Path = Field(default=Path("job.toml"), exclude=True, description="Where the job was read from.")

@@ -82,14 +82,25 @@ def read_token(job: Job, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def _token_from_file(path: Path, *, private: bool = True) -> str:
+    return _checked(_text_of(path, "token file", private=private), str(path))
+
+
+def read_secret(path: Path) -> str:
+    """What a file holds that nobody else may read. Raises ConfigError, without the secret in it."""
+    if not (secret := _text_of(path, "file of a secret", private=True)):
+        raise ConfigError(f"{path}: is empty; write the secret into it")
+    return secret
+
+
+def _text_of(path: Path, what: str, *, private: bool) -> str:
     try:
         mode = path.stat().st_mode
-        token = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the token file cannot be read ({error.__class__.__name__})") from None
+        raise ConfigError(f"{path}: the {what} cannot be read ({error.__class__.__name__})") from None
     if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"{path}: other users can read the token file; run: chmod 600 {path}")
-    return _checked(token, str(path))
+        raise ConfigError(f"{path}: other users can read the {what}; run: chmod 600 {path}")
+    return text
 
 
 def _checked(token: str, origin: str) -> str:

@@ -6,6 +6,7 @@
 
     loads                    which files a job has loaded to their end, and where they lie now
     pauses                   jobs that a person has paused
+    notices                  what kind of event a job's last run was
     slots                    which moments of a job's schedule were fired: each once, for its key is unique
     uploads                   what the platform calls files that it has
 
@@ -168,6 +169,15 @@ slots = Table(
     Column("ended_ms", BigInteger),  # NULL: running, or died
 )
 
+# Apart from `slots`: who was told outlives a schedule that is taken away.
+notices = Table(
+    "notices",
+    metadata,
+    Column("job", String(80), primary_key=True),
+    Column("event", String(20), nullable=False),  # the last one: after trouble, all being well is news
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 
 def _slots(connection: Connection) -> None:
     """Which moments of a schedule were fired."""
@@ -179,7 +189,12 @@ def _add_uploads(connection: Connection) -> None:
     uploads.create(connection)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads)
+def _notices(connection: Connection) -> None:
+    """What somebody was told last."""
+    metadata.create_all(connection, tables=[notices])
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads, _notices)
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
 A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a

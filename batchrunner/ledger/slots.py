@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from batchrunner.ledger.database import saying, transaction
-from batchrunner.ledger.schema import slots
+from batchrunner.ledger.schema import notices, slots
 from batchrunner.ledger.store import SqlLedger
 
 FIRED = "fired"
@@ -80,6 +80,20 @@ class Slots:
         values = {"run": run, "exit_code": exit_code, "ended_ms": now_ms}
         with saying(self._path), transaction(self._connection):
             self._connection.execute(update(slots).where(*_at(job, slot_s)).values(**values))
+
+    # --- what somebody was told --------------------------------------------------------------------
+
+    def last_event(self, job: str) -> str | None:
+        """What kind of event the job's last run was; None before the first."""
+        with saying(self._path):
+            found: str | None = self._connection.execute(select(notices.c.event).where(notices.c.job == job)).scalar()
+        return found
+
+    def note_event(self, job: str, event: str, now_ms: int) -> None:
+        """From now on this is the job's last event."""
+        with saying(self._path), transaction(self._connection):
+            self._connection.execute(delete(notices).where(notices.c.job == job))
+            self._connection.execute(insert(notices).values(job=job, event=event, at_ms=now_ms))
 
 
 def _at(job: str, slot_s: int) -> tuple[ColumnElement[bool], ...]:

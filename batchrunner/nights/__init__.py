@@ -11,13 +11,14 @@ events      what those who are told of a night get to know
 from __future__ import annotations
 
 from batchrunner.nights.arrival import Arrivals, Arrived, Sighting, markers, sighting, sightings
-from batchrunner.nights.events import NightEvent, event_of
+from batchrunner.nights.events import AS_PLANNED, NightEvent, event_of
 from batchrunner.nights.guards import Guards
 from batchrunner.nights.moving import move
 from batchrunner.nights.names import dated, finished
 from batchrunner.nights.sizes import fewest_rows, too_small
 
 __all__ = [
+    "AS_PLANNED",
     "Arrivals",
     "Arrived",
     "Guards",

@@ -12,6 +12,18 @@ from __future__ import annotations
 
 from batchrunner.schedule.due import Due, begins_s, cron_of, due, table_of
 from batchrunner.schedule.firing import Fired, Firing
-from batchrunner.schedule.processes import Children, Ended
+from batchrunner.schedule.processes import Children, Ended, exit_of, sentence_of
 
-__all__ = ["Children", "Due", "Ended", "Fired", "Firing", "begins_s", "cron_of", "due", "table_of"]
+__all__ = [
+    "Children",
+    "Due",
+    "Ended",
+    "Fired",
+    "Firing",
+    "begins_s",
+    "cron_of",
+    "due",
+    "exit_of",
+    "sentence_of",
+    "table_of",
+]

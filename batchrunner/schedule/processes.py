@@ -18,6 +18,11 @@ BY_SIGNAL = 128
 """As shells have it: the exit code of a process that a signal has ended is this and the signal's number."""
 
 
+STOPPED = 4
+HELD_BACK = 6
+"""Of the table of exit codes (`cli.exits`), which a test holds these to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a command of ours ended."""
@@ -33,6 +38,23 @@ class Ended:
         """The signal that ended it, where it was none that it obeys by settling what flies."""
         number = self.code - BY_SIGNAL
         return number if number > 0 and not self.told else None
+
+
+def exit_of(ended: Ended) -> int:
+    """The exit code of a run, in our own table even where it was killed or took too long."""
+    if ended.killed_by:
+        return STOPPED
+    return HELD_BACK if ended.out_of_time else ended.code
+
+
+def sentence_of(ended: Ended) -> str | None:
+    """What a person is to know of a run that did not go through."""
+    if ended.killed_by:
+        return f"the run was killed (signal {ended.killed_by}); the next one goes on where it stopped"
+    if ended.out_of_time:
+        return "stopped, for it took longer than the job's max_duration; the next run goes on from there"
+    error: str | None = ended.told.get("error")
+    return error
 
 
 class Children:

@@ -39,6 +39,7 @@ IMPORTED = (
     "batchrunner.cli.retry",
     "batchrunner.cli.init",
     "batchrunner.cli.run",
+    "batchrunner.cli.schedule",
     "batchrunner.submit.fast",
 )
 
