@@ -224,11 +224,23 @@ class Night:
         if not one.is_unchanged():
             note(f"{one.path}: was replaced while it was loaded, so it stays: the next run loads what is there now")
             return None
-        load = Nights(ledger).loaded_as(self.job.name, str(one.path), one.size_bytes, one.modified_ns)
+        nights = Nights(ledger)
+        load = nights.loaded_as(self.job.name, str(one.path), one.size_bytes, one.modified_ns)
+        # Of a repeat nothing was noted yet: it is, so that a purge finds it.
+        known = load or self._noted_repeat(nights, one)
         kept = self._move(one, folder)
-        if load is not None:
-            Nights(ledger).note_kept(self.job.name, load.fingerprint, str(one.path), str(kept))
+        nights.note_kept(self.job.name, known.fingerprint, str(one.path), str(kept))
         return kept
+
+    def _noted_repeat(self, nights: Nights, one: Sighting) -> Load:
+        content = fingerprint(one.path).fingerprint
+        rows, run = (first.rows, first.run) if (first := nights.loaded(self.job.name, content)) else (0, RunId(0))
+        repeat = Load(
+            self.job.name, content, str(one.path), one.size_bytes, one.modified_ns, rows, SystemClock().now_ms(), run,
+            arrived=False,
+        )  # fmt: skip
+        nights.note([repeat])
+        return repeat
 
     def _put_away(self, ledger: SqlLedger, arrived: Arrived) -> None:
         """Files whose content was loaded before: repeats, and those whose archiving was cut off. Raises ResultError."""

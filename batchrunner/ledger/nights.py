@@ -70,9 +70,10 @@ class Nights:
 
     def note_kept(self, job: str, fingerprint: str, path: str, kept_at: str) -> None:
         """A loaded file that lay at `path` lies elsewhere now."""
-        these = loads.c.job == job, loads.c.fingerprint == fingerprint, loads.c.path == codec.printable(path)
+        these = loads.c.job == job, loads.c.fingerprint == fingerprint, loads.c.kept_at.is_(None)
+        here = loads.c.path == codec.printable(path)
         with saying(self._path), transaction(self._connection):
-            self._connection.execute(update(loads).where(*these).values(kept_at=codec.printable(kept_at)))
+            self._connection.execute(update(loads).where(*these, here).values(kept_at=codec.printable(kept_at)))
 
     def loaded(self, job: str, fingerprint: str) -> Load | None:
         """The last load of this content by the job."""

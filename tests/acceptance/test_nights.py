@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -212,3 +213,68 @@ def test_looking_at_a_night_takes_the_newest_file(bench: Bench, command: str) ->
     if command == "preview":
         assert "p20@example.com" in looked.out
         assert "p10@example.com" not in looked.out
+
+
+# --- purge, backup, export --------------------------------------------------------------------
+
+
+def age(bench: Bench, days: int) -> None:
+    """Everything that the ledger knows happened so long ago."""
+    with sqlite3.connect(bench.ledger) as database:
+        for column in ("runs SET started_ms = started_ms -", "runs SET ended_ms = ended_ms -"):
+            database.execute(f"UPDATE {column} ?", (days * 86_400_000,))
+        database.execute("UPDATE loads SET loaded_ms = loaded_ms - ?", (days * 86_400_000,))
+        database.execute("UPDATE entries SET requested_s = requested_s - ?", (days * 86_400,))
+
+
+def test_a_purge_deletes_traces_and_never_makes_a_row_go_again(bench: Bench) -> None:
+    """Archives, run directories and outcomes; first told, then done."""
+    nightly(bench, after={"archive_to": "done", "keep": "90d"})
+    rows = people(5)
+    bench.csv(rows, "in/export-1.csv")
+    first = bench.run()
+    age(bench, 100)
+    bench.csv([*rows, *people(1, start=5)], "in/export-2.csv")
+    second = bench.run()
+    told = bench.cli("purge", "job.toml", "--dry-run", "--output", "json").json
+    assert (told["archived_files"], told["run_directories"], told["outcomes_deleted"]) == (1, 1, 5)
+    assert folder(bench, "done") == ["export-1.csv", "export-2.csv"]
+    done = bench.cli("purge", "job.toml", "--output", "json").json
+    assert {**done, "dry_run": True} == told
+    assert folder(bench, "done") == ["export-2.csv"]
+    assert not Path(first.json["run_dir"]).exists()
+    assert Path(second.json["run_dir"]).exists()
+    # The same content is still known, and so is every row.
+    bench.csv(rows, "in/export-3.csv")
+    assert bench.cli("run", "job.toml", "--output", "json").json["reason"] == "already_loaded"
+    assert counts(bench.run("done/export-3.csv").json) == {"skipped": {"accepted": 5}}
+    assert bench.effects() == once_each([*rows, *people(1, start=5)])
+
+
+def test_a_purge_wants_an_age(bench: Bench) -> None:
+    """From the job or the command line, and not less than a day."""
+    nightly(bench)
+    bench.csv(people(1), "in/export-1.csv")
+    bench.run()
+    assert "name an age with --older-than" in bench.cli("purge", "job.toml").err
+    assert "less than a day" in bench.cli("purge", "job.toml", "--older-than", "1h").err
+    assert bench.cli("purge", "job.toml", "--older-than", "1d").code == 0
+
+
+def test_the_ledger_is_copied_made_smaller_and_read(bench: Bench) -> None:
+    """And a copy is a ledger: with it nothing is sent again."""
+    bench.job()
+    bench.csv(people(4))
+    bench.run()
+    copied = bench.cli("ledger", "backup", "copy.db", "--output", "json")
+    assert copied.json["size_bytes"] == (bench.home / "copy.db").stat().st_size
+    assert counts(bench.run("--ledger", "copy.db").json) == {"skipped": {"accepted": 4}}
+    assert bench.cli("ledger", "backup", "copy.db").code == 4
+    assert bench.cli("ledger", "vacuum", "--output", "json").json["after_bytes"] > 0
+    exported = bench.cli("ledger", "export", "welcome")
+    assert exported.out.splitlines()[0].startswith("job,run,source,fingerprint,row,line,outcome")
+    assert len(exported.out.splitlines()) == 5
+    assert bench.cli("ledger", "export", "--format", "jsonl", "--to", "all.jsonl").code == 0
+    assert [json.loads(line)["outcome"] for line in (bench.home / "all.jsonl").read_text().splitlines()] == [
+        "accepted"
+    ] * 4
