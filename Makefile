@@ -27,6 +27,13 @@ quick: $(READY)  ## Run the tests that take seconds
 bench: $(READY)  ## Measure against what people use, into docs/performance.md (25 minutes on a quiet machine)
 	$(BIN)/python tests/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(BUDGET),--budget $(BUDGET))
 
+faults: $(READY)  ## Prove the promise: kills, faults, bad input (LONG=1: kills until told to stop, FOR=3600 to bound it)
+ifdef LONG
+	$(BIN)/python tests/faults/long_form.py $(if $(FOR),--for $(FOR))
+else
+	$(BIN)/python -m pytest -n $(WORKERS) tests/faults tests/contract/test_ledger_machine.py -m "not slow"
+endif
+
 check: lint types rooms  ## Lint, types, and the walls between the rooms
 
 lint: $(READY)
