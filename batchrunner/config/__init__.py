@@ -5,11 +5,12 @@ from __future__ import annotations
 from batchrunner.config.calls import notes_on
 from batchrunner.config.connection import DIRECT, ConnectionTable
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
-from batchrunner.config.load import CREDENTIAL, job_schema, load_job, read_secret, read_token, with_overrides
+from batchrunner.config.load import job_schema, load_job, with_overrides
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
 from batchrunner.config.notify import AppriseTable, EmailTable, NotifyTable, WebhookTable
 from batchrunner.config.schedule import ScheduleTable
+from batchrunner.config.token import CREDENTIAL, read_secret, read_token
 from batchrunner.config.units import (
     Concurrency,
     DayTime,

@@ -108,6 +108,15 @@ class TargetTable(_Table):
     token_file: str | None = Field(
         default=None, description="A file that holds the API token, relative to the job file. Else ALTCRAFT_TOKEN."
     )
+    token_command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        strict=False,
+        description="A command that prints the API token, word by word; it runs without a shell.",
+    )
+    token_keyring: str | None = Field(
+        default=None, pattern=r"^[^/].*/[^/]+$", description="SERVICE/USER of the API token in the system's keyring."
+    )
     token_in: Literal["header", "body"] = Field(
         default="header", description="header: Authorization: Bearer. body: the field `token`, for old installations."
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-import os
-import stat
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -21,10 +19,6 @@ from batchrunner.errors import ConfigError
 
 OURS = ("file", "insecure")
 """Fields of a Job that no file may set."""
-
-TOKEN_VARIABLE = "ALTCRAFT_TOKEN"  # noqa: S105  the name of a variable, not a token
-
-CREDENTIAL = "altcraft-token"  # what a unit of systemd calls the token it hands over (LoadCredential)
 
 
 def load_job(path: Path) -> Job:
@@ -63,50 +57,6 @@ def with_overrides(job: Job, overrides: Mapping[str, Mapping[str, object]]) -> J
 def _written(table: BaseModel) -> dict[str, object]:
     """Only what the file says: a default that is written out would no longer be one."""
     return {name: getattr(table, name) for name in table.model_fields_set}
-
-
-def read_token(job: Job, environment: Mapping[str, str] = os.environ) -> str:
-    """The API token, from systemd, `token_file` or the environment. Raises ConfigError, without the token in it."""
-    handed_over = Path(environment.get("CREDENTIALS_DIRECTORY", "")) / CREDENTIAL
-    if "CREDENTIALS_DIRECTORY" in environment and handed_over.is_file():
-        # systemd sees to who can read it, with an access list that its mode does not show.
-        return _token_from_file(handed_over, private=False)
-    if job.target.token_file is not None:
-        return _token_from_file(job.beside(job.target.token_file))
-    token = environment.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        raise ConfigError(
-            f"{job.file}: no API token; set {TOKEN_VARIABLE} in the environment, or `token_file` under [target]"
-        )
-    return _checked(token, TOKEN_VARIABLE)
-
-
-def _token_from_file(path: Path, *, private: bool = True) -> str:
-    return _checked(_text_of(path, "token file", private=private), str(path))
-
-
-def read_secret(path: Path) -> str:
-    """What a file holds that nobody else may read. Raises ConfigError, without the secret in it."""
-    if not (secret := _text_of(path, "file of a secret", private=True)):
-        raise ConfigError(f"{path}: is empty; write the secret into it")
-    return secret
-
-
-def _text_of(path: Path, what: str, *, private: bool) -> str:
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the {what} cannot be read ({error.__class__.__name__})") from None
-    if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"{path}: other users can read the {what}; run: chmod 600 {path}")
-    return text
-
-
-def _checked(token: str, origin: str) -> str:
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(f"{origin}: does not hold one token; it must be one word of printable ASCII characters")
-    return token
 
 
 def job_schema() -> dict[str, Any]:

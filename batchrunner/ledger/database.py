@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from batchrunner.errors import LedgerError
 from batchrunner.ledger import schema
+from batchrunner.private import private_folder
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a commit waits for another job that writes to the same ledger. Its transactions take milliseconds."""
@@ -89,7 +90,7 @@ def _write_ahead(connection: Connection) -> None:
 
 def _make_private_file(path: Path) -> None:
     # SQLite gives its -wal and -shm files the mode of the database, so this one call covers all three.
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 

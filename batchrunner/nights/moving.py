@@ -11,6 +11,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from batchrunner.private import private_folder
+
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 """What file systems say that know no second name for a file."""
 
@@ -21,7 +23,7 @@ def move(file: Path, folder: Path) -> Path:
     A name that is taken gets a number: `export.csv`, `export-1.csv`, `export-2.csv`. At every moment the whole file is
     under its old name, its new name or both.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     if file.parent.resolve() == folder.resolve():
         return file
     try:

@@ -22,6 +22,7 @@ import msgspec
 from batchrunner.errors import ResultError, UsageError
 from batchrunner.model import Accepted, Failed, InDoubt, Outcome, Rejected, Row, Settled, Unusable, Value
 from batchrunner.ports import RESULT_COLUMNS
+from batchrunner.private import private_folder
 
 COLUMNS = RESULT_COLUMNS
 """Ours. `_row`, `_line` and `_source` (a fingerprint) keep pointing at the export, however often a file is fed back."""
@@ -318,7 +319,7 @@ codecs.register_error(AS_IT_CAME, _as_it_came)
 
 
 def _make_private(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(directory)
     if any(directory.glob("success*")) or (directory / "summary.json").exists():
         raise UsageError(f"{directory}: holds the results of an earlier run; name another directory with --run-dir")
 

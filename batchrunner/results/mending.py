@@ -20,6 +20,7 @@ from typing import Self, TextIO
 import msgspec
 
 from batchrunner.model import Outcome, Row, Unusable
+from batchrunner.private import private_folder
 from batchrunner.results.files import (
     AS_IT_CAME,
     COLUMNS,
@@ -58,7 +59,7 @@ class Mending:
         names = file_names(shapes)
         self._shapes = dict(enumerate(shapes, start=1))
         with saying(directory):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(directory)
             made: dict[str, dict[str, Writer]] = {}
             for shape, name in zip(shapes, names, strict=True):
                 if name not in made:

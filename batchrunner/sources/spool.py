@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batchrunner.errors import SourceError
+from batchrunner.private import private_folder
 from batchrunner.sources.files import InputFile, fingerprint
 
 _INCOMING = ".incoming-"
@@ -37,7 +38,7 @@ class Spool:
     def keep(self, name_of: Callable[[Path], str], fill: Callable[[Path], None]) -> Path:
         """Let `fill` write an empty file, and keep it under its content and a name. Raises SourceError."""
         with _saying(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self.directory)
             self._forget()
             descriptor, incoming = tempfile.mkstemp(prefix=_INCOMING, dir=self.directory)  # mode 0600
             os.close(descriptor)
