@@ -96,7 +96,7 @@ class _Firing:
     def values(self) -> dict[str, Any]:
         return {
             "job": self._job.name,
-            "fired": [_values(fired) for fired in self._fired],
+            "fired": [values_of(fired) for fired in self._fired],
             "next": self._next,
             "exit_code": self.exit_code,
         }
@@ -104,7 +104,7 @@ class _Firing:
     def text(self) -> str:
         if not self._fired:
             return f"{self._job.name}: nothing is due before {self._next}"
-        return "\n".join(line for fired in self._fired for line in _lines(self._job, fired))
+        return "\n".join(line for fired in self._fired for line in lines_of(self._job, fired))
 
 
 def worst(codes: Iterable[int]) -> int:
@@ -113,9 +113,10 @@ def worst(codes: Iterable[int]) -> int:
     return next((code for code in WORST_FIRST if code in found), Exit.OK)
 
 
-def _values(fired: Fired) -> dict[str, Any]:
+def values_of(fired: Fired) -> dict[str, Any]:
+    """What came of a slot, for programs."""
     return {
-        "slot": as_text(fired.slot_s * 1000),
+        "slot": slot_of(fired),
         "run": dict(fired.run.told) or None,
         "retried": None if fired.retried is None else dict(fired.retried.told),
         "exit_code": worst(exit_of(one) for one in (fired.run, fired.retried) if one is not None),
@@ -123,8 +124,15 @@ def _values(fired: Fired) -> dict[str, Any]:
     }
 
 
-def _lines(job: Job, fired: Fired) -> Sequence[str]:
-    lines = [f"{job.name}: slot {as_text(fired.slot_s * 1000)}: {line_of(fired.run)}"]
+def slot_of(fired: Fired) -> str | None:
+    """The slot as text; None where a file came."""
+    return None if fired.slot_s is None else as_text(fired.slot_s * 1000)
+
+
+def lines_of(job: Job, fired: Fired) -> Sequence[str]:
+    """What came of a slot, for people."""
+    slot = slot_of(fired)
+    lines = [f"{job.name}: {f'slot {slot}' if slot else 'a file came'}: {line_of(fired.run)}"]
     if fired.retried is not None:
         lines.append(f"  failed in earlier runs: {line_of(fired.retried)}")
     return lines

@@ -55,7 +55,7 @@ def _message(job: Job, ledger: str, event: Event, ended: Ended, fired: Fired, cl
         at=as_text(clock.now_ms()),
         host=socket.gethostname(),
         exit_code=exit_of(ended),
-        slot=as_text(fired.slot_s * 1000),
+        slot=None if fired.slot_s is None else as_text(fired.slot_s * 1000),
         sentence=sentence_of(ended),
         again=shlex.join(["batchrunner", "run", str(job.file), "--ledger", ledger]),
     )

@@ -3,6 +3,9 @@
 due         which slots are to be fired now: pure
 processes   runs as processes of their own
 firing      claim a slot, run the job, note how it ended
+serving     jobs whose slots a program of ours waits for: timers without timers
+folders     folders that files come into
+health      an address that tells how it goes
 programs    the command that a timer calls, and what it needs of its surroundings
 systemd, crontab, kubernetes    how they write it
 installing  where they find it

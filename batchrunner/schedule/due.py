@@ -33,7 +33,9 @@ class Due:
 
 def cron_of(job: Job) -> Cron:
     """The job's cron expression in its time zone. Raises ConfigError where it has none."""
-    return Cron(table_of(job).cron, zone(timezone_of(job)))
+    if (text := table_of(job).cron) is None:
+        raise ConfigError(f'{job.file}: [schedule] has no `cron`; add one, as in cron = "0 2 * * *"')
+    return Cron(text, zone(timezone_of(job)))
 
 
 def timezone_of(job: Job) -> str | None:
@@ -50,7 +52,10 @@ def table_of(job: Job) -> ScheduleTable:
 
 def due(job: Job, last_s: int | None, now_s: int) -> Due:
     """The slots to fire now, when `last_s` is the job's last slot that was fired or passed over."""
-    cron, table = cron_of(job), table_of(job)
+    table = table_of(job)
+    if table.cron is None:
+        return Due()  # it only watches its folder
+    cron = cron_of(job)
     missed = _open_slots(cron, last_s, now_s)
     match table.catch_up:
         case "all":

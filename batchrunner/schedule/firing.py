@@ -13,7 +13,7 @@ from batchrunner.clock import Clock, zone
 from batchrunner.config import Job
 from batchrunner.ledger import History, Slots, open_ledger
 from batchrunner.model import State
-from batchrunner.schedule.due import Due, begins_s, due, table_of, timezone_of
+from batchrunner.schedule.due import Due, begins_s, cron_of, due, table_of, timezone_of
 from batchrunner.schedule.processes import Children, Ended
 
 LOCKED = 75
@@ -24,7 +24,8 @@ LOCKED = 75
 class Fired:
     """A slot that was fired, and what came of it."""
 
-    slot_s: int
+    slot_s: int | None
+    """None: a file came."""
     run: Ended
     retried: Ended | None = None
     """The rows that had failed in earlier runs, where there were any."""
@@ -64,6 +65,9 @@ class Firing:
         for slot_s in plan.slots:
             if not await self._children.sleep(begins_s(self.job, slot_s) - self._clock.now_ms() / 1000):
                 return
+            if (in_the_way := self._in_the_way()) is not None:
+                yield Fired(slot_s, in_the_way)
+                return
             if not self._claim(slot_s, passed_over):
                 continue
             passed_over = 0
@@ -72,6 +76,17 @@ class Firing:
             yield fired
             if fired.busy:
                 return
+
+    def next_s(self) -> float | None:
+        """When to ask again; None where the job has no `cron`."""
+        if table_of(self.job).cron is None:
+            return None
+        at = next(cron_of(self.job).after(self._now_s()), None)
+        return None if at is None else begins_s(self.job, at)
+
+    async def came(self) -> Fired:
+        """Run the job because a file has come into its folder: no slot is meant."""
+        return Fired(None, self._in_the_way() or await self._run("run"))
 
     async def _fire(self, slot_s: int) -> Fired:
         had_failed = self._has_failed_rows()
@@ -94,7 +109,17 @@ class Firing:
         with open_ledger(self._ledger) as ledger:
             return Slots(ledger).claim(self.job.name, slot_s, self._clock.now_ms(), passed_over=passed_over)
 
+    def _in_the_way(self) -> Ended | None:
+        """Another run of the job. It may begin between this look and ours, which then ends as if it had been seen."""
+        with open_ledger(self._ledger) as ledger:
+            if not ledger.is_running(self.job.name):
+                return None
+        error = f"job {self.job.name} is already being run; its slot waits for whoever asks next"
+        return Ended(LOCKED, {"error": error, "exit_code": LOCKED})
+
     def _note(self, fired: Fired) -> None:
+        if fired.slot_s is None:
+            return
         with open_ledger(self._ledger) as ledger:
             slots = Slots(ledger)
             if fired.busy:

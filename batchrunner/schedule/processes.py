@@ -65,6 +65,11 @@ class Children:
         self.stopping = asyncio.Event()
         self._running: set[Process] = set()
 
+    @property
+    def running(self) -> int:
+        """How many."""
+        return len(self._running)
+
     def stop(self) -> None:
         """Start no more; those that run settle what flies, and at a second call stop at once."""
         self.stopping.set()

@@ -42,6 +42,7 @@ IMPORTED = (
     "batchrunner.cli.init",
     "batchrunner.cli.run",
     "batchrunner.cli.schedule",
+    "batchrunner.cli.serve",
     "batchrunner.submit.fast",
 )
 

@@ -106,7 +106,7 @@ def test_a_job_without_a_schedule_says_what_to_add(job: Callable[[str], Job]) ->
         ('cron = "0 25 * * *"', "schedule.cron': '0 25 "),
         ('cron = "0 2 * * *"\ntimezone = "Europe/Berlim"', "is no time zone"),
         ('cron = "0 2 * * *"\ncatch_up = "some"', "schedule.catch_up' is 'some'"),
-        ("", "'schedule.cron' is missing"),
+        ("", "`cron` is missing"),
     ],
 )
 def test_mistakes_in_a_schedule_are_said(job: Callable[[str], Job], schedule: str, says: str) -> None:
