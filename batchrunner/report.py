@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchrunner.clock import as_text
 from batchrunner.ledger import EntryRecord, Pause, RunRecord, as_dict
+from batchrunner.mapping import Found
 from batchrunner.model import LimitRecord, SkipReason, State, Totals
 from batchrunner.stopwatch import Limit, Profile
 
@@ -59,6 +60,8 @@ class Summary:
     """Where the limit was found out in the run."""
     insecure: bool = False
     """Nobody verified whom the rows were sent to."""
+    repairs: tuple[Found, ...] = ()
+    """Damaged cells, and what became of them."""
 
 
 def summary_values(summary: Summary) -> dict[str, Any]:
@@ -89,9 +92,24 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         **({"insecure": True} if summary.insecure else {}),
         **({"archived": list(summary.archived)} if summary.archived else {}),
         **({"reason": summary.reason} if summary.reason else {}),
+        **({"repairs": repair_values(summary.repairs)} if summary.repairs else {}),
         **({"concurrency": _limit_values(summary.concurrency)} if summary.concurrency else {}),
         **({"profile": profile_values(summary.profile)} if summary.profile else {}),
     }
+
+
+def repair_values(repairs: Iterable[Found]) -> list[dict[str, Any]]:
+    """Damaged cells by source and column, with what became of them."""
+    return [
+        {
+            "source": one.source,
+            "column": one.column,
+            "fault": one.fault,
+            **{str(became): count for became, count in one.counts.items()},
+            "lines": one.lines,
+        }
+        for one in repairs
+    ]
 
 
 def _limit_values(record: LimitRecord) -> dict[str, Any]:
@@ -113,6 +131,7 @@ def summary_text(summary: Summary) -> str:
         lines.append(f"  {INSECURE}")
     if summary.concurrency:
         lines.append(f"  concurrency   {_limit_words(summary.concurrency)}")
+    lines += [f"  damaged       {one.sentence}" for one in summary.repairs]
     lines.append(f"  result files  {summary.run_dir}")
     lines += [f"  archived      {path}" for path in summary.archived]
     lines += [f"  next          {command}" for command in summary.next_commands]

@@ -8,7 +8,7 @@ import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
-from batchrunner.mapping import compile_mapping, job_from_mapping_text, mapping_text, reads_alike, reads_files
+from batchrunner.mapping import Repairs, compile_mapping, job_from_mapping_text, mapping_text, reads_alike, reads_files
 from batchrunner.model import RunId, State
 from batchrunner.pipeline import (
     Admission,
@@ -77,6 +77,8 @@ class OpenSource:
     """As a person calls it: its path, or the address it was fetched from."""
     reader: Reader
     shape: Shape
+    repairs: Repairs = field(default_factory=Repairs)
+    """Of damaged cells, as they were met."""
 
     @property
     def short_name(self) -> str:
@@ -121,7 +123,7 @@ def mapped(job: Job, sources: Sequence[OpenSource]) -> list[Input]:
     inputs, problems = [], []
     for one in sources:
         try:
-            mapper = compile_mapping(job, one.reader.source, one.reader.columns, one.short_name)
+            mapper = compile_mapping(job, one.reader.source, one.reader.columns, one.short_name, one.repairs)
             inputs.append(Input(one.reader, mapper))
         except ConfigError as error:
             problems.append(str(error))

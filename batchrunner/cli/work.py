@@ -61,6 +61,8 @@ class Work:
         """From here on the run exists, in the ledger and on disk."""
         self._started_s = self.clock.elapsed_s()
         self._sources = sources
+        for one in sources:  # what the guard has met comes again
+            one.repairs.clear()
         self.name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         self.run_dir = (self._asked.run_dir or state_dir() / "runs" / self.job.name / self.name).absolute()
         self._results = self._held.enter_context(ResultFiles(self.run_dir, [one.shape for one in sources]))
@@ -117,6 +119,7 @@ class Work:
             profile=self.watch.profile(ended.totals.read),
             concurrency=None if self._limit is None else self._limit.record,
             insecure=self.job.insecure,
+            repairs=tuple(found for one in self._sources for found in one.repairs),
         )
         try:
             self._close(ended, code)

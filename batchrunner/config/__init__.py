@@ -9,6 +9,7 @@ from batchrunner.config.load import job_schema, load_job, with_overrides
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
 from batchrunner.config.notify import AppriseTable, EmailTable, NotifyTable, WebhookTable
+from batchrunner.config.repair import AS_IT_STANDS, RepairTable
 from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.token import CREDENTIAL, read_secret, read_token
 from batchrunner.config.units import (
@@ -25,6 +26,7 @@ from batchrunner.config.units import (
 
 __all__ = [
     "ANY_OF",
+    "AS_IT_STANDS",
     "CREDENTIAL",
     "DIRECT",
     "ORIGINS",
@@ -44,6 +46,7 @@ __all__ = [
     "Node",
     "NotifyTable",
     "Rate",
+    "RepairTable",
     "Scalar",
     "ScheduleTable",
     "SourceTable",

@@ -19,6 +19,7 @@ from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
 from batchrunner.config.notify import NotifyTable
 from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateText, ZoneName
+from batchrunner.config.repair import RepairTable
 from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.units import MOST_IN_FLIGHT
 from batchrunner.endpoints import DEFAULT, ENDPOINTS, Endpoint
@@ -290,6 +291,7 @@ class Job(_Table):
     request: RequestTable
     rules: RulesTable = Field(default_factory=RulesTable)
     limits: LimitsTable = Field(default_factory=LimitsTable)
+    repair: RepairTable = Field(default_factory=RepairTable)
     timezone: ZoneName | None = Field(
         default=None, description="Of dates in file names, deadlines and hours, as Europe/Moscow. Else the machine's."
     )

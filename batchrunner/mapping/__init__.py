@@ -8,11 +8,14 @@ from batchrunner.config import Job
 from batchrunner.errors import ConfigError
 from batchrunner.mapping.compiling import Compiler
 from batchrunner.mapping.mapper import RowMapper
+from batchrunner.mapping.repairs import Found, Notebook, Repairs
 from batchrunner.mapping.texts import job_from_mapping_text, mapping_text, reads_alike
 from batchrunner.model import Source
 from batchrunner.ports import Mapper
 
 __all__ = [
+    "Found",
+    "Repairs",
     "compile_mapping",
     "job_from_mapping_text",
     "lint_mapping",
@@ -24,13 +27,18 @@ __all__ = [
 ]
 
 
-def compile_mapping(job: Job, source: Source, columns: Sequence[str], source_name: str) -> Mapper:
-    """The Mapper of a job for a source with these columns. Raises ConfigError with every mistake, one a line."""
+def compile_mapping(
+    job: Job, source: Source, columns: Sequence[str], source_name: str, repairs: Repairs | None = None
+) -> Mapper:
+    """The Mapper of a job for a source with these columns. Raises ConfigError with every mistake, one a line.
+
+    Damaged cells that it meets are written down in `repairs`.
+    """
     compiler = Compiler(job, columns, source_name)
     plan = compiler.plan()
     if compiler.mistakes:
         raise ConfigError("\n".join(compiler.mistakes))
-    return RowMapper(job, source, plan)
+    return RowMapper(job, source, plan, None if repairs is None else Notebook(repairs, source_name))
 
 
 def lint_mapping(job: Job) -> list[str]:

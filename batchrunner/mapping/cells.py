@@ -13,12 +13,14 @@ from pathlib import Path
 from msgspec import UNSET
 
 from batchrunner.attachments import LARGEST_UPLOAD_BYTES
-from batchrunner.config import Cell
+from batchrunner.config import Cell, RepairTable
 from batchrunner.mapping import conversions, files, phones
 from batchrunner.mapping.conversions import Convert, canonical
 from batchrunner.mapping.maps import about_map, mapped
 from batchrunner.mapping.problems import Problem, is_blank, shape
+from batchrunner.mapping.rescue import Rescue, rescue_of
 from batchrunner.mapping.sheet import each_once, mostly_distinct
+from batchrunner.mapping.templates import columns_of, parse_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,9 @@ class Judge:
     are_plain: ArePlain | None
     subject: str
     code: str
+    columns: tuple[str, ...] = ()
+    rescue: Rescue | None = None
+    """What looks at damaged cells again."""
 
     def __call__(self, text: str) -> object:
         """Judge one text."""
@@ -79,7 +84,7 @@ class Judge:
             try:
                 append(convert(text))
             except ValueError as error:
-                append(Problem(self.code, f"{self.subject}: '{shape(text)}' {error}"))
+                append(Problem(self.code, f"{self.subject}: '{shape(text)}' {error}", self.columns))
         return values
 
 
@@ -90,14 +95,15 @@ _BLOCK = 32
 """Texts looked at together: few enough that one which is not plain costs little."""
 
 
-def judge_of(cell: Cell, home: Path) -> Judge:
+def judge_of(cell: Cell, home: Path, repair: RepairTable) -> Judge:
     """The judge of a cell whose options are all right. Files are looked for beneath a folder of `home`."""
     are_plain = conversions.are_plain_emails if cell.as_ == "email" and cell.map is None else None
     code = f"bad_{'value' if cell.map and cell.as_ == 'text' else cell.as_}"
     convert = converter(cell, home)
     if cell.map is not None or cell.as_ == "list":
         convert = _emptied(convert)
-    return Judge(convert, are_plain, subject_of(cell), code)
+    rescue = rescue_of(cell, repair, convert)
+    return Judge(convert, are_plain, subject_of(cell), code, columns_named(cell), rescue)
 
 
 def _emptied(convert: Convert) -> Convert:
@@ -121,7 +127,8 @@ def blank_of(cell: Cell, rule: EmptyRule, home: Path) -> object:
         return _default(cell, converter(cell, home))
     if cell.required or rule.needed:
         are = "are" if len(cell.pick or cell.columns or ()) > 1 else "is"
-        return Problem("missing", f"{subject_of(cell)} {are} empty, {rule.needed or 'and the job requires it'}")
+        text = f"{subject_of(cell)} {are} empty, {rule.needed or 'and the job requires it'}"
+        return Problem("missing", text, columns_named(cell))
     match rule.empty if rule.overrides or cell.empty is None else cell.empty:
         case "null":
             return None
@@ -130,11 +137,18 @@ def blank_of(cell: Cell, rule: EmptyRule, home: Path) -> object:
     return UNSET
 
 
+def columns_named(cell: Cell) -> tuple[str, ...]:
+    """The columns that a cell reads."""
+    if cell.template is not None:
+        return tuple(dict.fromkeys(columns_of(parse_template(cell.template))))
+    return (cell.column,) if cell.column is not None else cell.pick or cell.columns or ()
+
+
 def subject_of(cell: Cell) -> str:
     """How sentences call the cell."""
     if cell.template is not None:
         return f"template '{cell.template}'"
-    names = (cell.column,) if cell.column is not None else cell.pick or cell.columns or ()
+    names = columns_named(cell)
     quoted = " and ".join(f"'{name}'" for name in names)
     return f"column{'' if len(names) == 1 else 's'} {quoted}"
 

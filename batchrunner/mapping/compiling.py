@@ -208,7 +208,7 @@ class Compiler:
         """One judge for all cells that differ in nothing but what empty ones become."""
         same = cell.model_copy(update={"required": False, "default": None, "empty": None}).model_dump_json()
         if same not in self._judges:
-            self._judges[same] = judge_of(cell, self._home)
+            self._judges[same] = judge_of(cell, self._home, self._job.repair)
         return self._judges[same]
 
     def _origins(self, key: str, cell: Cell) -> list[Origin]:

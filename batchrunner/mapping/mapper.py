@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from msgspec import UNSET
 
-from batchrunner.config import ANY_OF, SEARCH_FIELDS, Job
+from batchrunner.config import ANY_OF, AS_IT_STANDS, SEARCH_FIELDS, Job
 from batchrunner.keys import KeyMaker
 from batchrunner.mapping.compiling import LeafPart, Plan
 from batchrunner.mapping.conditions import Condition
+from batchrunner.mapping.damage import NULLS
 from batchrunner.mapping.parts import Constant, Object, Values
 from batchrunner.mapping.problems import Problem
+from batchrunner.mapping.repairs import Notebook, TextMender
 from batchrunner.mapping.sheet import Sheet, each_once
+from batchrunner.mapping.texts import mapping_text
 from batchrunner.model import Filtered, Mapped, Request, Row, Source, Unusable
 
 if TYPE_CHECKING:  # pandas is a big import, and linting a mapping needs none of it
@@ -30,8 +34,8 @@ _ROW_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 class RowMapper:
     """The Mapper of one job and one source."""
 
-    def __init__(self, job: Job, source: Source, plan: Plan) -> None:
-        """Join the fields of the body once."""
+    def __init__(self, job: Job, source: Source, plan: Plan, notebook: Notebook | None = None) -> None:
+        """Join the fields of the body once. Damaged cells are written down in the notebook."""
         self._search = plan.search
         self._body = Object({**plan.search, **plan.body, **plan.constants})
         self._when = plan.when
@@ -41,18 +45,21 @@ class RowMapper:
         self._in_xml = job.target.format == "xml"
         self._fed_back = job.rules.repeat == "file"
         self._fingerprint = source.fingerprint
+        self._mender = None if job.repair == AS_IT_STANDS else TextMender(job.repair, _words_of(job))
+        self._notebook = notebook
 
     def map(self, chunk: Chunk) -> list[Mapped]:
         """One Request, Unusable or Filtered per row of the chunk, in row order."""
         if not chunk.rows:
             return []
         if self._when is None:
-            return list(self._requests(Sheet(chunk)))
+            return list(self._requests(Sheet(chunk, None, self._mender, self._notebook)))
         return self._those_that_pass(chunk, self._when)
 
     def _those_that_pass(self, chunk: Chunk, when: Condition) -> list[Mapped]:
-        answers = _answers(when, Sheet(chunk))
-        sent = iter(self._requests(Sheet(chunk, [answer is True for answer in answers])))
+        answers = _answers(when, Sheet(chunk, mender=self._mender))
+        passing = [answer is True for answer in answers]
+        sent = iter(self._requests(Sheet(chunk, passing, self._mender, self._notebook)))
         return [
             _unusable(row, [answer]) if isinstance(answer, Problem) else next(sent) if answer else Filtered(row)
             for row, answer in zip(chunk.rows, answers, strict=True)
@@ -137,6 +144,12 @@ def _answers(when: Condition, sheet: Sheet) -> list[bool | Problem]:
             return Problem("bad_when", f"{error}; `when` cannot be decided")
 
     return each_once(list(zip(*map(sheet.texts, when.columns), strict=True)), ask)
+
+
+def _words_of(job: Job) -> frozenset[str]:
+    """The words for nothing that the job itself speaks of, as in a map or a condition: they mean what it says."""
+    text = mapping_text(job)
+    return frozenset(word for word in NULLS if json.dumps(word)[1:-1] in text)
 
 
 def _unusable(row: Row, problems: Sequence[Problem]) -> Unusable:

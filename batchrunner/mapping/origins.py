@@ -96,7 +96,7 @@ def _after_filters(one: Placeholder, sheet: Sheet) -> list[str]:
         try:
             return one.chain.apply(text)
         except ValueError as error:
-            return Problem("bad_date", f"column '{one.column}': '{shape(text)}' {error}")
+            return Problem("bad_date", f"column '{one.column}': '{shape(text)}' {error}", (one.column,))
 
     return sheet.without_problems(each_once(sheet.texts(one.column), apply), "")
 

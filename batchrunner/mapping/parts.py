@@ -125,10 +125,18 @@ class ConvertedCell:
 
     def _values(self, sheet: Sheet) -> Values:
         # Cells that differ in nothing but what empty ones become share their conversion.
-        found = sheet.once((self._origin, self._judge), lambda: self._judge.column(self._origin.texts(sheet)))
+        found = sheet.once((self._origin, self._judge), lambda: self._judged(sheet))
         if EMPTY in found:
             found = [self._blank if value is EMPTY else value for value in found]
         return sheet.without_problems(found, UNSET)
+
+    def _judged(self, sheet: Sheet) -> Values:
+        texts = self._origin.texts(sheet)
+        values = self._judge.column(texts)
+        rescue, column = self._judge.rescue, self.columns[0]
+        if rescue is None:
+            return values
+        return rescue.column(texts, values, column, lambda *damage: sheet.note_damage(column, *damage))
 
     def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """The values as JSON."""
@@ -306,6 +314,6 @@ def bad_text(columns: Sequence[str], sheet: Sheet) -> Callable[[int], None]:
     def note(place: int) -> None:
         for column in columns:
             if _SURROGATE.search(sheet.texts(column)[place]):
-                sheet.note(place, Problem("bad_text", f"column '{column}' holds bytes that are not text"))
+                sheet.note(place, Problem("bad_text", f"column '{column}' holds bytes that are not text", (column,)))
 
     return note

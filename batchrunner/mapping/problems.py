@@ -15,6 +15,8 @@ class Problem:
 
     code: str
     text: str
+    columns: tuple[str, ...] = ()
+    """Whose cells are to blame."""
 
 
 def shape(value: str) -> str:

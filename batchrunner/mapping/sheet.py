@@ -6,7 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from batchrunner.mapping.damage import Fault
 from batchrunner.mapping.problems import Problem
+from batchrunner.mapping.repairs import PLACES_KEPT, Became, Notebook, TextMender, problem_of
 
 if TYPE_CHECKING:  # pandas is a big import, and linting a mapping needs none of it
     from batchrunner.chunks import Chunk
@@ -23,9 +25,20 @@ _MOSTLY_DISTINCT = 0.7
 class Sheet:
     """The columns of a chunk, narrowed to the rows that are to be sent. Places count those rows, from 0."""
 
-    def __init__(self, chunk: Chunk, keep: Sequence[bool] | None = None) -> None:
-        """Nothing is wrong yet. Without `keep`, all rows take part."""
+    def __init__(
+        self,
+        chunk: Chunk,
+        keep: Sequence[bool] | None = None,
+        mender: TextMender | None = None,
+        notebook: Notebook | None = None,
+    ) -> None:
+        """Nothing is wrong yet. Without `keep`, all rows take part; without a `mender`, texts are as they were read.
+
+        Damage is written down in the `notebook`, if there is one.
+        """
         self._chunk = chunk
+        self._mender = mender
+        self._notebook = notebook
         self._keep = keep
         self.rows: Sequence[Row] = chunk.rows if keep is None else list(compress(chunk.rows, keep))
         self.problems: dict[int, list[Problem]] = {}
@@ -39,11 +52,26 @@ class Sheet:
         return len(self.rows)
 
     def texts(self, column: str) -> list[str]:
-        """A column as it was read."""
+        """A column as it was read, with the damage repaired that any text can have."""
         if column not in self._texts:
             texts = self._chunk.texts(column)
-            self._texts[column] = texts if self._keep is None else list(compress(texts, self._keep))
+            texts = texts if self._keep is None else list(compress(texts, self._keep))
+            if self._mender:
+                texts = self._mender.column(texts, lambda *damage: self._note_text(column, *damage))
+            self._texts[column] = texts
         return self._texts[column]
+
+    def _note_text(self, column: str, places: Sequence[int], fault: Fault, became: Became) -> None:
+        self.note_damage(column, places, fault, became)
+        if became == "unusable":
+            for place in places:
+                self.note(place, problem_of(column, fault, "damaged"))
+
+    def note_damage(self, column: str, places: Sequence[int], fault: Fault, became: Became) -> None:
+        """Write down what became of the damaged cells of some rows."""
+        if self._notebook:
+            first = [self.rows[place] for place in places[:PLACES_KEPT]]
+            self._notebook.note(column, fault, first, became, len(places))
 
     def filled(self, column: str) -> list[bool]:
         """For each row, whether the cell holds more than white space."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from batchrunner.config import Cell, Job, Node
+from batchrunner.config import AS_IT_STANDS, Cell, Job, Node
 from batchrunner.endpoints import DEFAULT
 from batchrunner.errors import ConfigError
 
@@ -27,6 +27,8 @@ def mapping_text(job: Job) -> str:
         "request": _request(job),
         "rules": _rules(job),
         "source": _reading(job),
+        # Always there, so that a mapping from before there were repairs is told from one that asks for the usual ones.
+        "repair": job.repair.model_dump(exclude_defaults=True),
     }
     return json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
@@ -101,5 +103,6 @@ def _table(mapping: Mapping[str, Any], job: Job) -> dict[str, object]:
         "request": mapping["request"],
         "rules": {**rules, **mapping["rules"]},
         "limits": job.limits,
+        "repair": mapping.get("repair", AS_IT_STANDS),
         "file": job.file,
     }

@@ -127,7 +127,7 @@ def test_the_payload_is_canonical() -> None:
 
 
 STRINGS = [
-    "00123", "NA", "null", "None", "nan", "1e5", "+79001234567", "TRUE", "1.0", "0", "-", "  padded ", f"{NBSP}x",
+    "00123", "NA", "null", "None", "nan", "1e5", "+79001234567", "TRUE", "1.0", "0", "-", "  padded ", f"x{NBSP}x",
     "2024-01-01", "{not} a template", '"quoted"', "tab\there", "line\nbreak", "\\", "emoji 🎉", "a\x00b",
 ]  # fmt: skip
 

@@ -132,7 +132,7 @@ def test_whatever_decides_keys_or_payloads_changes_the_text(other: Job) -> None:
 def test_the_text_is_canonical_json() -> None:
     """Sorted, dense and readable: it is shown to people when it differs."""
     assert mapping_text(job_of('email = "{Почта}"')) == (
-        '{"installation":"https://altcraft.example.com","name":"crm","request":{"email":"{Почта}"},'
+        '{"installation":"https://altcraft.example.com","name":"crm","repair":{},"request":{"email":"{Почта}"},'
         '"rules":{"empty":"omit","repeat":"unchanged"},"source":{"delimiter":",","encoding":"utf-8","format":"auto","quote":"\\""},"workflow_id":12}'
     )
 
