@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from batchrunner.api.codes import ERROR_CODES, Kind
+from batchrunner.api.light import TEXT_HEADERS
 from batchrunner.api.xml import from_xml
 from batchrunner.model import Accepted, Rejected
 from batchrunner.retrying import Answered, Doubtful, RefusedUs, Throttled, Verdict
@@ -182,9 +183,13 @@ def _unparsable(response: httpx.Response, content: bytes) -> Doubtful:
 
 
 _DUPLICATE = (b"duplicate-request", b"x-duplicate-request")
+_DUPLICATE_TEXTS = ("duplicate-request", "x-duplicate-request")
 
 
 def _is_replayed(response: httpx.Response) -> bool:
+    texts = response.extensions.get(TEXT_HEADERS)  # where they are, nobody has to make httpx.Headers of them
+    if texts is not None:
+        return any(name in _DUPLICATE_TEXTS and value.strip().lower() == "true" for name, value in texts)
     return any(name.lower() in _DUPLICATE and value.strip().lower() == b"true" for name, value in response.headers.raw)
 
 

@@ -12,6 +12,7 @@ import msgspec
 from batchrunner import __version__
 from batchrunner.api.answers import read_answer
 from batchrunner.api.exceptions import read_exception
+from batchrunner.api.light import LightRequest
 from batchrunner.api.xml import as_xml, element
 from batchrunner.endpoints import DEFAULT, Endpoint
 from batchrunner.errors import ConfigError
@@ -87,16 +88,14 @@ class Api:
     def request_for(self, claim: Claim) -> httpx.Request:
         """The HTTP request of a claim: the same one for each attempt, with the same Request-ID."""
         body = self._body(claim.request.payload)
-        request_id = claim.request_id.encode("ascii")
-        # Given as a list of bytes and a stream, httpx takes them as they are: a quarter of the cost of `content=`.
+        request_id = claim.request_id
         headers = [
             *self._headers,
-            (b"Request-ID", request_id),
-            (b"X-Request-ID", request_id),  # the older name; the newer one is looked at first
-            (b"Content-Length", b"%d" % len(body)),
+            ("Request-ID", request_id),
+            ("X-Request-ID", request_id),  # the older name; the newer one is looked at first
+            ("Content-Length", str(len(body))),
         ]
-        stream = httpx.ByteStream(body)
-        return httpx.Request("POST", self._url, headers=headers, stream=stream, extensions=self._extensions)
+        return LightRequest(self._url, headers, body, self._extensions)
 
     def masked(self, request: httpx.Request) -> Preview:
         """The request as it may be shown."""
@@ -136,16 +135,16 @@ def _url(text: str, path: str) -> httpx.URL:
     return url
 
 
-def _constant_headers(url: httpx.URL, form: Format, token: str | None) -> list[tuple[bytes, bytes]]:
-    media_type = f"application/{form}".encode()
+def _constant_headers(url: httpx.URL, form: Format, token: str | None) -> list[tuple[str, str]]:
+    media_type = f"application/{form}"
     headers = [
-        (b"Host", url.netloc),
-        (b"Content-Type", media_type),
-        (b"Accept", media_type),
-        (b"Accept-Encoding", b"identity"),  # an answer of a hundred bytes only grows
-        (b"User-Agent", f"batchrunner/{__version__}".encode()),
+        ("Host", url.netloc.decode("ascii")),
+        ("Content-Type", media_type),
+        ("Accept", media_type),
+        ("Accept-Encoding", "identity"),  # an answer of a hundred bytes only grows
+        ("User-Agent", f"batchrunner/{__version__}"),
     ]
-    return [*headers, (b"Authorization", f"Bearer {token}".encode())] if token else headers
+    return [*headers, ("Authorization", f"Bearer {token}")] if token else headers
 
 
 def _masked_header(name: str, value: str) -> str:

@@ -9,12 +9,13 @@ from typing import cast
 import httpx
 from pyreqwest import exceptions
 from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.http import Url
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 
 from batchrunner.submit.facts import ANY_ADDRESS, Facts
 from batchrunner.submit.pin import Pin
-from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
+from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, TEXT_HEADERS, whole_answer
 
 
 class FastTransport(httpx.AsyncBaseTransport):
@@ -24,10 +25,12 @@ class FastTransport(httpx.AsyncBaseTransport):
         """Take the client over: it is closed with the transport."""
         self._client = client
         self._pin = pin
+        self._checked: httpx.URL | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, read the answer, and raise what httpx's own transport would."""
-        self._pin.check(request)
+        if request.url is not self._checked:  # it cannot change, and all requests of a run share it
+            self._look_at(request)
         built = self._build(request)
         try:
             # Streamed, because only so is there a bound on what is read. It costs no more.
@@ -41,11 +44,21 @@ class FastTransport(httpx.AsyncBaseTransport):
         """Close connections."""
         await self._client.close()
 
+    def _look_at(self, request: httpx.Request) -> None:
+        self._pin.check(request)
+        try:
+            self._address = Url(str(request.url))
+        except ValueError as error:
+            raise httpx.InvalidURL(str(error)) from error
+        self._checked = request.url
+
     def _build(self, request: httpx.Request) -> StreamRequest:
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        headers = request.extensions.get(TEXT_HEADERS) or [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+        ]
         body = b"".join(cast("httpx.ByteStream", request.stream))
         try:
-            builder = self._client.request(request.method, str(request.url))
+            builder = self._client.request(request.method, self._address)
             return builder.headers(headers).body_bytes(body).build_streamed()
         except ValueError as error:  # BuilderError is one, too
             raise httpx.InvalidURL(str(error)) from error

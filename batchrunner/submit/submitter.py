@@ -90,7 +90,7 @@ class HttpSubmitter:
         started_s = self._clock.elapsed_s()
         history = History(doubtful=True, exposed=claim.resent) if claim.doubtful else _NEW
         while True:
-            may_leave = await self._throttle.turn()
+            may_leave = self._throttle.open or await self._throttle.turn()
             if not may_leave or history.doubtful:  # nothing else can hold it back
                 held = hold_back(history, self._policy, self._moment(claim))
                 if held is not None:

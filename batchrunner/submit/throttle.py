@@ -39,6 +39,11 @@ class Throttle:
         """Nothing may leave any more."""
         return self._drained.is_set()
 
+    @property
+    def open(self) -> bool:
+        """Whether a request may leave at once, as nearly all may where there is no rate. Spares them the waiting."""
+        return self._free and self._resume_s == -math.inf and not self._drained.is_set()
+
     async def turn(self) -> bool:
         """Wait until a request may leave. False: the run is draining, it may not."""
         if self._free:

@@ -65,7 +65,7 @@ class HttpxTransport(httpx.AsyncBaseTransport):
             request.extensions = {**request.extensions, "timeout": timeouts}
         answer = await self._engine.handle_async_request(request)
         try:
-            return whole_answer(answer.status_code, answer.headers.multi_items(), await _read(answer))
+            return whole_answer(answer.status_code, _lower(answer.headers), await _read(answer))
         finally:
             await answer.aclose()
 
@@ -94,6 +94,10 @@ def _context(facts: Facts) -> ssl.SSLContext:
     if facts.identity is not None:
         load_identity(context, facts.identity)
     return context
+
+
+def _lower(headers: httpx.Headers) -> list[tuple[str, str]]:
+    return [(name.lower(), value) for name, value in headers.multi_items()]
 
 
 async def _read(answer: httpx.Response) -> bytes:

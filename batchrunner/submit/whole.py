@@ -11,15 +11,44 @@ LARGEST_ANSWER_BYTES = 1 << 20
 """What is read of an answer. One byte more is handed on, so that a reader sees that there was more."""
 
 
-def whole_answer(status: int, headers: Sequence[tuple[str, str]], content: bytes) -> httpx.Response:
-    """An httpx.Response around bytes that have been read already; `content-encoding` is undone."""
+TEXT_HEADERS = "text_headers"
+"""The extension under which requests and answers carry their headers as pairs of texts; an answer's names in lower
+case. Engines have them so, and making httpx.Headers of them costs more than a tenth of a request."""
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class WholeAnswer(httpx.Response):
+    """An answer whose headers become httpx.Headers when somebody looks at them: for an accepted row, nobody does."""
+
+    def __init__(self, status: int, pairs: Pairs, content: bytes) -> None:
+        """Around bytes that have been read already."""
+        self._pairs: Pairs = ()
+        self._made: httpx.Headers | None = None
+        # As a stream, because `content=` makes httpx run its decoders: ten microseconds for nothing.
+        super().__init__(status, stream=httpx.ByteStream(content), extensions={TEXT_HEADERS: pairs})
+        self._pairs, self._made = pairs, None
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """As httpx has them."""
+        if self._made is None:
+            self._made = httpx.Headers(list(self._pairs))
+        return self._made
+
+    @headers.setter
+    def headers(self, headers: httpx.Headers) -> None:
+        self._made = headers
+
+
+def whole_answer(status: int, headers: Pairs, content: bytes) -> httpx.Response:
+    """An httpx.Response around bytes that have been read already. Names are in lower case; a compression is undone."""
     for name, value in headers:
-        if name.lower() == "content-encoding":
+        if name == "content-encoding":
             content = _decompressed(content, value)
-            headers = [pair for pair in headers if pair[0].lower() != "content-encoding"]
+            headers = [pair for pair in headers if pair[0] != "content-encoding"]
             break
-    # As a stream, because `content=` makes httpx run its decoders: ten microseconds for nothing.
-    return httpx.Response(status, headers=headers, stream=httpx.ByteStream(content))
+    return WholeAnswer(status, headers, content)
 
 
 def _decompressed(content: bytes, encoding: str) -> bytes:

@@ -392,3 +392,32 @@ def test_an_exception_derived_from_a_known_one_is_known() -> None:
 def test_a_foreign_exception_is_a_bug_and_in_doubt() -> None:
     """Whatever it was, something may have been sent."""
     assert read_exception(KeyError("x")) == Doubtful("bug:KeyError", "KeyError: 'x'")
+
+
+def test_a_request_is_what_httpx_would_make_of_it() -> None:
+    """It costs a third, and whoever looks at it sees no difference."""
+    ours = Api(Target(), "t0ken").request_for(claim())
+    theirs = httpx.Request("POST", ours.url, headers=ours.headers.raw, stream=ours.stream)
+    assert (ours.method, ours.url, ours.headers, ours.read()) == (
+        theirs.method, theirs.url, theirs.headers, theirs.read(),
+    )  # fmt: skip
+    assert ours.headers.raw == [(name.encode(), value.encode()) for name, value in ours.extensions["text_headers"]]
+
+
+def test_headers_that_are_put_in_the_place_of_others_are_those_that_are_sent() -> None:
+    """Nothing is left of the pairs that an engine would look at first."""
+    request = Api(Target(), "t0ken").request_for(claim())
+    request.headers = httpx.Headers({"Request-ID": "another"})
+    assert request.headers == {"request-id": "another"}
+    assert "text_headers" not in request.extensions
+
+
+@pytest.mark.parametrize("value", ["true", " TRUE ", "false"])
+@pytest.mark.parametrize("name", ["duplicate-request", "x-duplicate-request"])
+def test_a_replay_is_seen_in_either_form_of_the_headers(name: str, value: str) -> None:
+    """As httpx has them, and as the pairs that an engine hands on."""
+    body = httpx.ByteStream(b'{"error":0,"profile_id":"p"}')
+    plain = httpx.Response(200, headers=[(name, value)], stream=body)
+    paired = httpx.Response(200, stream=body, extensions={"text_headers": [(name, value)]})
+    assert read_answer(plain) == read_answer(paired)
+    assert read_answer(plain) == Answered(Accepted("p"), value != "false")
