@@ -21,6 +21,9 @@ from batchrunner.retrying import Answered, Doubtful, Verdict
 
 CALL = "file_upload"
 
+REPEATABLE = "batchrunner.repeatable"
+"""An extension of a request that belongs to no row: nothing is lost with its answer."""
+
 
 class _Said(msgspec.Struct):
     """The part of the answer with the key."""
@@ -43,7 +46,9 @@ def upload_request(target: Target, token: str, name: str, content: bytes, reques
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     data = f"data:{kind};base64,{b64encode(content).decode('ascii')}"
     ids = (("Request-ID", request_id), ("X-Request-ID", request_id))
-    return probe_request(target, token, CALL, {"header": name, "data": data}, ids)
+    request = probe_request(target, token, CALL, {"header": name, "data": data}, ids)
+    request.extensions = {**request.extensions, REPEATABLE: True}
+    return request
 
 
 class UploadApi:

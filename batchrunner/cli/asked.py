@@ -137,6 +137,8 @@ def target(job_file: Path, options: Mapping[str, Any]) -> Iterator[tuple[Job, st
         name: options[name] for name in ("concurrency", "rate", "max_errors") if options[name] is not None
     }
     job = with_overrides(load_job(job_file), {"limits": limits}).model_copy(update={"insecure": options["insecure"]})
+    if options["sandbox"] or options["url"]:
+        job = job.model_copy(update={"rabbitmq": None})  # both are spoken to over HTTP, and nobody else may be meant
     if options["sandbox"]:
         if options["url"]:
             raise UsageError("--sandbox starts a server of its own; leave --url out")

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from batchrunner.api import Api
+from batchrunner.cli.broker import attempt_limit_s, broker_line
 from batchrunner.cli.options import state_dir
 from batchrunner.cli.uploading import seeing_to_files
 from batchrunner.clock import Clock, SystemClock
@@ -148,7 +149,7 @@ def gate_policy(job: Job, again: frozenset[State] = frozenset()) -> GatePolicy:
 
 def resends(job: Job) -> bool:
     """Whether a doubtful request may be repeated: where the installation recognises it, or where nobody is engaged."""
-    return job.rules.in_doubt == "resend" and (job.target.deduplicates or not job.target.call.engages)
+    return job.rules.in_doubt == "resend" and (job.recognises_repeats or not job.target.call.engages)
 
 
 def retry_policy(job: Job) -> RetryPolicy:
@@ -227,12 +228,12 @@ def window_opener(
     def make_submitter() -> Submitter:
         facts = facts_of(job)
         api = Api(job.target, token, job.target.call, job.target.format)
-        transport = make_transport(job.target.transport, facts, job.limits.most_in_flight)
+        transport = broker_line(job, facts) or make_transport(job.target.transport, facts, job.limits.most_in_flight)
         slots = None if limit is None else Slots(limit, clock)
         throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
         # Jitter is no secret: an ordinary generator will do.
         policy = retry_policy(job)
-        limit_s = facts.attempt_timeout_s or api.attempt_limit_s + (facts.send_timeout_s or 0.0)
+        limit_s = attempt_limit_s(job, facts) or api.attempt_limit_s + (facts.send_timeout_s or 0.0)
         submitter = HttpSubmitter(api, transport, throttle, policy, clock, random.random, limit_s)
         return seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s)
 

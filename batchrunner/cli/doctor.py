@@ -12,6 +12,7 @@ import click
 from batchrunner.api import read_exception
 from batchrunner.api.probes import probe_request, read_probe
 from batchrunner.cli import compose
+from batchrunner.cli.broker import try_the_broker
 from batchrunner.cli.exits import Exit
 from batchrunner.cli.options import (
     ending_well,
@@ -44,7 +45,7 @@ from batchrunner.doctor import (
     look_at_repeats,
     save,
 )
-from batchrunner.errors import ConfigError, UsageError
+from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
 from batchrunner.retrying import Doubtful, NeverSent
 from batchrunner.submit import Exchange, Facts, exchange_all
 
@@ -130,6 +131,8 @@ def _examine(job: Job, consent: Consent | None) -> tuple[Findings, Repeats]:
         facts = compose.facts_of(job)
     except ConfigError as error:
         return [Finding("connection", Verdict.BAD, str(error))], Repeats([])
+    if job.rabbitmq is not None:
+        return [_about_broker(job), *look_at_fields(job.request.data)], Repeats([])
     reached = look_at_network(facts, clock.now_ms() / 1000)
     fields = look_at_fields(job.request.data)
     token, about_token = _token(job)
@@ -143,6 +146,14 @@ def _examine(job: Job, consent: Consent | None) -> tuple[Findings, Repeats]:
     if not is_bad(platform):
         repeats = look_at_repeats(job.target.workflow_id, consent, ask, _new_id, says_it_does=job.target.deduplicates)
     return [*reached.findings, *about_token, *platform, *repeats.findings, *fields], repeats
+
+
+def _about_broker(job: Job) -> Finding:
+    """Through a broker nothing can be asked that is not carried out some time: only the way there is tried."""
+    try:
+        return Finding("broker", Verdict.OK, f"{try_the_broker(job)} takes the login and has both queues")
+    except BatchrunnerError as error:
+        return Finding("broker", Verdict.BAD, str(error))
 
 
 def _token(job: Job) -> tuple[str | None, Findings]:

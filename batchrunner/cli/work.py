@@ -14,6 +14,7 @@ import click
 
 from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, this_command
+from batchrunner.cli.broker import settle_late_answers
 from batchrunner.cli.exits import Exit, of_error, of_totals
 from batchrunner.cli.guarding import guards, lock, roused_at_the_end
 from batchrunner.cli.night import note
@@ -53,6 +54,8 @@ class Work:
         died = self.ledger.bury_dead_runs(job.name, self.clock.now_ms())
         for name in died:
             note(f"run {name} died before it ended; this run takes its place; its open requests are in doubt")
+        if settled := settle_late_answers(job, self.ledger):
+            note(f"answers have come to {settled} rows of earlier runs")
         complete_last(job, self.ledger, died)
         # What the sandbox accepts is sent to nobody: nothing is to be guarded.
         self._guard = None if asked.sandbox or asked.no_guards else guards(self.ledger, job, self.clock)

@@ -19,6 +19,7 @@ from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
 from batchrunner.config.notify import NotifyTable
 from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateText, ZoneName
+from batchrunner.config.rabbit import RabbitTable
 from batchrunner.config.repair import RepairTable
 from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.units import MOST_IN_FLIGHT
@@ -301,6 +302,9 @@ class Job(_Table):
     notify: NotifyTable | None = Field(default=None, description="Who is told of scheduled runs.")
     schedule: ScheduleTable | None = Field(default=None, description="When the job runs by itself.")
     insecure: bool = Field(default=False, exclude=True, description="Certificates are not verified: --insecure.")
+    rabbitmq: RabbitTable | None = Field(
+        default=None, description="The broker that requests go through, in the place of HTTP."
+    )
     file: Path = Field(default=Path("job.toml"), exclude=True, description="Where the job was read from.")
 
     @model_validator(mode="after")
@@ -321,7 +325,20 @@ class Job(_Table):
         check_parts(self.target, self.request)
         if self.target.format == "xml":
             check_for_xml(self.request, self.rules)
+            if self.rabbitmq is not None:
+                raise PydanticCustomError(
+                    "rabbitmq", "'target.format': messages to a broker are JSON; remove `format`, or [rabbitmq]"
+                )
         return self
+
+    @property
+    def recognises_repeats(self) -> bool:
+        """Whether the platform is known to recognise a repeated Request-ID on the way that this job takes.
+
+        Over HTTP it is documented; of messages nothing is, so a job has to say it for itself.
+        """
+        said = self.rabbitmq is None or "deduplicates" in self.target.model_fields_set
+        return said and self.target.deduplicates
 
     def beside(self, path: str) -> Path:
         """A path that is written relative to the job file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from batchrunner.ledger.codec import as_dict
 from batchrunner.ledger.history import Business, End, EntryRecord, History, Place, RunRecord, Wanted
+from batchrunner.ledger.late import settle_answers
 from batchrunner.ledger.nights import Load, Nights, Pause
 from batchrunner.ledger.slots import SlotRecord, Slots
 from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
@@ -27,4 +28,5 @@ __all__ = [
     "Wanted",
     "as_dict",
     "open_ledger",
+    "settle_answers",
 ]

@@ -204,6 +204,8 @@ class Run:
         self._watch.lap("other")
         self._ledger.exchange(self._run, ends, claims, totals)
         self._durable = totals
+        if ends:
+            self._window.durable(ends)
         self._hand_over(taken.candidates, claims)
         for end in ends:
             del self._flying[end.claim.request_id]

@@ -80,6 +80,11 @@ class Window:
         except Empty:
             return ends
 
+    def durable(self, ends: Sequence[Settled]) -> None:
+        """The outcomes of these claims are in the ledger: what is kept on the other side until then may go."""
+        if self._on_durable is not None:
+            self._loop.call_soon_threadsafe(self._on_durable, [end.claim.request_id for end in ends])
+
     def wake(self) -> None:
         """Let a waiting `collect` return. Safe inside a signal handler."""
         self._ends.put([])
@@ -115,6 +120,8 @@ class Window:
             self._stop = asyncio.Event()
             self._queue: asyncio.Queue[Claim] = asyncio.Queue()
             self._submitter = self._make_submitter()
+            # Nearly none wants to know: over HTTP nothing is kept.
+            self._on_durable = getattr(self._submitter, "durable", None)
         except BaseException as error:  # noqa: BLE001  raised again by the thread that asked for the window
             self._failure = error
             return

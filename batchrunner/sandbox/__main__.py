@@ -25,6 +25,7 @@ _OPTIONS: Final = (
     ("--jitter", "jitter_s", float, "SECONDS", "plus a random time up to this"),
     ("--rate-limit", "rate_limit", float, "PER_SECOND", "above it HTTP 429, 0 = no limit"),
     ("--seed", "seed", int, "N", "of everything random"),
+    ("--amqp", "amqp", str, "URL", "answer the queue api_req of this broker, too"),
     ("--keep-requests", "keep_requests", int, "N", "how many raw requests can be looked at"),
 )
 _LISTS: Final = (

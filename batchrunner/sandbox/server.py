@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from batchrunner.sandbox.broker import consuming
 from batchrunner.sandbox.endpoints import PREFIX, observe
 from batchrunner.sandbox.faults import plain
 from batchrunner.sandbox.installation import Delivery, Installation
@@ -45,10 +46,14 @@ async def serve(
     a second to end.
     """
     stop = asyncio.Event()
-    handler = _Handler(Installation(settings))
+    installation = Installation(settings)
+    handler = _Handler(installation)
     runner = web.ServerRunner(_server(handler), shutdown_timeout=_FAREWELL_S)
     await runner.setup()
+    consumers = contextlib.AsyncExitStack()
     try:
+        if settings.amqp:
+            await consumers.enter_async_context(consuming(installation, settings.amqp))
         await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
         with _stopping_on_signals(stop):
             if stop_on_stdin_eof:
@@ -56,6 +61,7 @@ async def serve(
             ready(_url(host, runner))
             await stop.wait()
     finally:
+        await consumers.aclose()
         await runner.cleanup()
 
 

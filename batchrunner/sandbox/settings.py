@@ -30,6 +30,7 @@ class Settings:
     - `latency_s`, `jitter_s`: each executed call is answered this much later, plus up to the jitter.
     - `rate_limit`: calls per second (bursts of one second's worth), above it HTTP 429; 0 is no limit.
     - `seed`: of everything random.
+    - `amqp`: of a broker whose queue `api_req` is answered as well. Read once, at the start.
     - `keep_requests`: how many raw requests `/_sandbox/requests` can show.
     """
 
@@ -48,6 +49,7 @@ class Settings:
     rate_limit: float = 0
     seed: int = 0
     keep_requests: int = 1_000
+    amqp: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense. Raises ValueError with one clear sentence."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from batchrunner.model import Claim, Settled
+from batchrunner.model import Claim, RequestId, Settled
 from batchrunner.retrying import (
     Again,
     Answered,
@@ -110,6 +110,12 @@ class HttpSubmitter:
                     self._throttle.pause(wait_s)
                 case _:
                     assert_never(decision)
+
+    @property
+    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+        """The transport's own, where its answers wait for that."""
+        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._transport, "durable", None)
+        return wants
 
     def drain(self) -> None:
         """Send nothing from now on. What is in flight is waited for; everything else settles at once."""

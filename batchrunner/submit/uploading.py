@@ -6,7 +6,7 @@ Uploading engages nobody: a row whose file does not arrive has certainly had no 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from batchrunner.attachments import Upload, digest_of, uploads_in, with_names
 from batchrunner.clock import Clock
 from batchrunner.errors import LedgerError
-from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Rejected, Settled, Value
+from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Rejected, RequestId, Settled, Value
 from batchrunner.ports import Submitter, UploadShelf
 from batchrunner.retrying import Again, History, Moment, NeverSent, Pause, RetryPolicy, Settle, Verdict, decide
 from batchrunner.submit.throttle import Throttle
@@ -188,6 +188,12 @@ class UploadingSubmitter:
         payload = with_names(claim.request.payload, names.__getitem__)
         settled = await self._inner.submit(replace(claim, request=replace(claim.request, payload=payload)))
         return replace(settled, claim=claim)
+
+    @property
+    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+        """See the inner one."""
+        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._inner, "durable", None)
+        return wants
 
     def drain(self) -> None:
         """See the inner one: both share a throttle."""
