@@ -9,17 +9,19 @@ from pathlib import Path
 from batchrunner.cli.compose import OpenSource, open_at_hand, spool_of
 from batchrunner.config import Job
 from batchrunner.errors import SourceError
-from batchrunner.ledger import Business
+from batchrunner.ledger import Business, Nights, SqlLedger
 from batchrunner.model import Source
 from batchrunner.sources import fingerprint
 from batchrunner.sources.places import AtHand, LocalFile, places
 
 
-def find_sources(job: Job, business: Sequence[Business]) -> tuple[list[tuple[OpenSource, Business]], list[Business]]:
+def find_sources(
+    job: Job, business: Sequence[Business], ledger: SqlLedger
+) -> tuple[list[tuple[OpenSource, Business]], list[Business]]:
     """The sources of unfinished rows that can be read again, opened, and those that cannot be found."""
     found, missing = [], []
     for one in business:
-        path = find(job, one.source)
+        path = find(job, one.source, ledger)
         if path is None:
             missing.append(one)
         else:
@@ -27,9 +29,10 @@ def find_sources(job: Job, business: Sequence[Business]) -> tuple[list[tuple[Ope
     return found, missing
 
 
-def find(job: Job, source: Source) -> Path | None:
-    """Where a file with this content lies: where it was, among the kept copies, or under the job's folders."""
-    for path in _candidates(job, source):
+def find(job: Job, source: Source, ledger: SqlLedger) -> Path | None:
+    """Where a file with this content lies: where it was, in the archive or the kept copies, under the job's folders."""
+    kept = Nights(ledger).kept(job.name, source.fingerprint)
+    for path in _candidates(job, source, kept):
         # The size is asked first: it costs nothing, and tells most files apart.
         if path.is_file() and path.stat().st_size == source.size_bytes and _same(path, source):
             return path
@@ -40,9 +43,10 @@ def _same(path: Path, source: Source) -> bool:
     return fingerprint(path).fingerprint == source.fingerprint
 
 
-def _candidates(job: Job, source: Source) -> Iterator[Path]:
+def _candidates(job: Job, source: Source, archived: Sequence[Path]) -> Iterator[Path]:
     recorded = Path(source.path)
     yield recorded
+    yield from archived
     if kept := spool_of(job).with_content(source.fingerprint):
         yield kept
     named = _named(job)

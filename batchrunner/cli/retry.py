@@ -12,16 +12,17 @@ import click
 
 from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, asked, sending_options, target
+from batchrunner.cli.leftovers import Leftovers, gone, leftovers
 from batchrunner.cli.locate import find_sources
 from batchrunner.cli.options import ending_well, job_argument, logging_options
 from batchrunner.cli.work import Work, rehearsed, tell
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
-from batchrunner.errors import LedgerError, SourceError, UsageError
+from batchrunner.errors import LedgerError, ResultError, UsageError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import Business, History, Place, SqlLedger, Wanted
 from batchrunner.model import Key, RunId, State
-from batchrunner.pipeline import Input, PlainGate, RetryGate, StopRequest, feed
+from batchrunner.pipeline import Ended, Input, LeftoverGate, PlainGate, RetryGate, StopRequest, feed
 from batchrunner.ports import Standing
 from batchrunner.report import Summary
 
@@ -44,6 +45,9 @@ OUTCOMES = {
 @ending_well
 def retry(job: Path, of_run: str | None, outcomes: str, codes: str, **options: Any) -> None:  # noqa: ANN401
     """Send the rows again that failed, were rejected or are in doubt.
+
+    Without --run this is the job's whole unfinished business, oldest first. A source is found again by its content,
+    in the archive too; where it is gone, its rows are read from the result files of their run.
 
     Rows in doubt go again only as the job's in-doubt policy allows; 'resolve' decides about the others. Only rows
     that were sent to the same platform are meant.
@@ -77,23 +81,38 @@ def _retry(job: Job, token: str, of_run: str | None, wanted: Wanted, wish: Asked
         work = Work(job, token, wish, stop, held)
         plan = _plan(job, work.ledger, of_run, wanted)
         compose.raise_if_stopped(stop)
-        work.begin("retry", plan.sources)
-        gate = RetryGate(PlainGate(work.ledger, work.run, plan.policy, work.clock), plan.rows)
-        ended = work.go(feed(plan.inputs, gate, watch=work.watch))
-        error = ended.error or _gone(plan.missing)
-        try:
-            if gate.stale:
-                History(work.ledger).take_over(gate.stale, work.run)
-        except LedgerError as broken:  # the run ended all the same, and must be told
-            error = error or broken
-        return work.end(replace(ended, error=error))
+        work.begin("retry", [*plan.sources, *plan.leftovers.sources])
+        plain = PlainGate(work.ledger, work.run, plan.policy, work.clock)
+        retry_gate, gate = _gates(plan, plain)
+        ended = work.go(feed([*plan.inputs, *plan.leftovers.inputs], gate, watch=work.watch))
+        return work.end(_over(work, plan, retry_gate, gate, ended))
+
+
+def _gates(plan: _Plan, plain: PlainGate) -> tuple[RetryGate, LeftoverGate]:
+    retry_gate = RetryGate(plain, plan.rows)
+    return retry_gate, LeftoverGate(retry_gate, plain, plan.leftovers.rows.keys(), after=len(plan.sources))
+
+
+def _over(work: Work, plan: _Plan, retry_gate: RetryGate, gate: LeftoverGate, ended: Ended) -> Ended:
+    """How the run ended, with what is only known now."""
+    error = ended.error
+    try:
+        if error is None:  # a run that stopped early has not seen every row
+            error = gone(plan.leftovers.not_among(frozenset(gate.met)), plan.missing, work.run_dir)
+        if retry_gate.stale:
+            History(work.ledger).take_over(retry_gate.stale, work.run)
+    except (LedgerError, ResultError) as broken:  # the run ended all the same, and must be told
+        error = error or broken
+    return replace(ended, error=error)
 
 
 def _rehearse(job: Job, ledger: SqlLedger, plan: _Plan, wish: Asked) -> None:
     plain = PlainGate(ledger, RunId(0), plan.policy, SystemClock())
-    rehearsed(job, plan.sources, feed(plan.inputs, RetryGate(plain, plan.rows)), ledger, wish)
-    if gone := _gone(plan.missing):
-        raise gone
+    _, gate = _gates(plan, plain)
+    sources, inputs = [*plan.sources, *plan.leftovers.sources], [*plan.inputs, *plan.leftovers.inputs]
+    rehearsed(job, sources, feed(inputs, gate), ledger, wish)
+    if error := gone(plan.leftovers.not_among(frozenset(gate.met)), plan.missing, None):
+        raise error
 
 
 class _WantedRows:
@@ -117,24 +136,17 @@ class _Plan:
     rows: _WantedRows
     policy: GatePolicy
     missing: Sequence[Business]
+    leftovers: Leftovers
+    """Of what is missing: its rows, and where they may be read all the same."""
 
 
 def _plan(job: Job, ledger: SqlLedger, of_run: str | None, wanted: Wanted) -> _Plan:
     history = History(ledger)
     if of_run is not None:
         wanted = replace(wanted, run=history.run(of_run, job.name).id)
-    found, missing = find_sources(job, history.unfinished(job.name, wanted))
+    found, missing = find_sources(job, history.unfinished(job.name, wanted), ledger)
     sources = [source for source, _ in found]
     rows = _WantedRows(history, wanted, [business.places for _, business in found])
     policy = compose.gate_policy(job, wanted.states & {State.REJECTED})
-    return _Plan(sources, compose.mapped(job, sources), rows, policy, missing)
-
-
-def _gone(missing: Sequence[Business]) -> SourceError | None:
-    if not missing:
-        return None
-    files = "; ".join(f"{one.source.path} (fingerprint {one.source.fingerprint}, {one.rows} rows)" for one in missing)
-    return SourceError(
-        f"{sum(one.rows for one in missing)} rows were not sent again, because their source is gone or has changed: "
-        f"{files}; put the file back beside the job, or feed the error.csv of that run to 'run'"
-    )
+    left = leftovers(job, history, missing, wanted)
+    return _Plan(sources, compose.mapped(job, sources), rows, policy, missing, left)

@@ -62,7 +62,7 @@ def complete_last(job: Job, ledger: SqlLedger, died: Sequence[str]) -> None:
 def complete(job: Job, ledger: SqlLedger, run: RunRecord, directory: Path) -> Whole:
     """Complete the result files of one ended run, and leave a summary beside them. Raises BatchrunnerError."""
     history = History(ledger)
-    inputs = _inputs(job, history.mapping_of(run.id), run)
+    inputs = _inputs(job, ledger, history.mapping_of(run.id), run)
     shapes = tuple(source.shape for source, _ in inputs)
     with Mending(directory, shapes) as mending:
         for source_no, row, end in _missing(history, run, [input_ for _, input_ in inputs], mending):
@@ -73,7 +73,7 @@ def complete(job: Job, ledger: SqlLedger, run: RunRecord, directory: Path) -> Wh
     return Whole(mending.added, dict(mending.told), shapes)
 
 
-def _inputs(job: Job, text: str, run: RunRecord) -> list[tuple[compose.OpenSource, Input]]:
+def _inputs(job: Job, ledger: SqlLedger, text: str, run: RunRecord) -> list[tuple[compose.OpenSource, Input]]:
     """The sources of a run, found again and opened as the run read them."""
     if not reads_alike(text, job):
         raise ConfigError(
@@ -82,7 +82,7 @@ def _inputs(job: Job, text: str, run: RunRecord) -> list[tuple[compose.OpenSourc
     was = job_from_mapping_text(text, job)
     opened = []
     for source in run.sources:
-        path = find(job, source)
+        path = find(job, source, ledger)
         if path is None:
             raise SourceError(
                 f"{source.path}: is gone or has changed since (fingerprint {source.fingerprint}); put it back, and "

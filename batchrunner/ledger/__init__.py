@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.ledger.codec import as_dict
-from batchrunner.ledger.history import Business, End, EntryRecord, History, Place, RunRecord, Wanted
+from batchrunner.ledger.history import Business, End, EntryRecord, History, Leftover, Place, RunRecord, Wanted
 from batchrunner.ledger.late import settle_answers
 from batchrunner.ledger.nights import Load, Nights, Pause
 from batchrunner.ledger.slots import SlotRecord, Slots
@@ -16,6 +16,7 @@ __all__ = [
     "End",
     "EntryRecord",
     "History",
+    "Leftover",
     "Load",
     "Nights",
     "Pause",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
@@ -102,6 +103,21 @@ class Business:
     source: Source
     rows: int
     places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An unfinished row, and where it stood."""
+
+    key: Key
+    path: str
+    fingerprint: str
+    row_number: int
+    line: int
+    outcome: str
+    code: str | None
+    run: str
+    """The name of the run that it ended in."""
 
 
 class History:
@@ -232,6 +248,36 @@ class History:
         with saying(self._path):
             rows = self._connection.execute(query.order_by(entries.c.run_id)).all()
         return {row.row_number: (Key(row.key), as_standing(row)) for row in rows}
+
+    def leftovers(self, business: Business, wanted: Wanted) -> list[Leftover]:
+        """The wanted rows of one source, one by one, in file order."""
+        source = business.source
+        found = []
+        with saying(self._path):
+            for place in business.places:
+                here = entries.c.run_id == place.run, entries.c.source_no == place.source_no
+                query = select(entries).where(*here, wanted.condition()).order_by(entries.c.row_number)
+                name = self.run_name(place.run)
+                found += [
+                    Leftover(
+                        Key(row.key), source.path, source.fingerprint, row.row_number, row.row_number + row.lines_ahead,
+                        State(row.state).name.lower(), row.code, name,
+                    )
+                    for row in self._connection.execute(query)
+                ]  # fmt: skip
+        return found
+
+    def run_name(self, run: RunId) -> str:
+        """What a person calls it."""
+        with saying(self._path):
+            name: str = self._connection.execute(select(runs.c.name).where(runs.c.id == run)).scalar_one()
+        return name
+
+    def run_dir(self, run: RunId) -> Path | None:
+        """Where its result files are, or were."""
+        with saying(self._path):
+            path: str | None = self._connection.execute(select(runs.c.run_dir).where(runs.c.id == run)).scalar_one()
+        return None if path is None else Path(path)
 
     def take_over(self, stale: Sequence[EntryRef], by: RunId) -> None:
         """Note that other entries have taken the place of these: their rows now ask for something else."""

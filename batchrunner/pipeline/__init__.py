@@ -5,7 +5,7 @@ from __future__ import annotations
 from batchrunner.pipeline.admission import Admission, Batch
 from batchrunner.pipeline.feed import Input, PlainGate, feed, in_file_order
 from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
-from batchrunner.pipeline.retry import RetryGate
+from batchrunner.pipeline.retry import LeftoverGate, RetryGate
 from batchrunner.pipeline.run import Ended, Guard, Run, RunLimits
 from batchrunner.pipeline.stops import StopRequest
 from batchrunner.pipeline.window import Window
@@ -16,6 +16,7 @@ __all__ = [
     "Ended",
     "Guard",
     "Input",
+    "LeftoverGate",
     "PlainGate",
     "Rehearsal",
     "RetryGate",

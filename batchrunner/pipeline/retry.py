@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -68,3 +68,27 @@ class RetryGate:
         if isinstance(judgement.decision, SendNew):
             return replace(judgement, takes_over=merged(judgement, standing.ref))
         return judgement
+
+
+class LeftoverGate:
+    """The gate of `retry` where some rows are read from result files, because their source is gone.
+
+    There a row is known by its key: what would be sent for it now is what was to be sent then.
+    """
+
+    def __init__(self, retry: RetryGate, plain: PlainGate, keys: Collection[Key], after: int) -> None:
+        """Sources numbered above `after` are result files; only rows with one of `keys` are taken from them."""
+        self._retry = retry
+        self._plain = plain
+        self._keys = keys
+        self._after = after
+        self.met: set[Key] = set()
+        """Keys that were found in result files."""
+
+    def judge(self, source_no: int, rows: Sequence[Mapped]) -> list[Judged]:
+        """As the gate of the source judges."""
+        if source_no <= self._after:
+            return self._retry.judge(source_no, rows)
+        kept = [row for row in rows if isinstance(row, Request) and row.key in self._keys]
+        self.met.update(row.key for row in kept)
+        return self._plain.judge(source_no, kept)
