@@ -27,6 +27,7 @@ from batchrunner.config import Job, load_job, read_token, with_overrides
 from batchrunner.doctor import (
     Answered,
     Ask,
+    Asked,
     Consent,
     Finding,
     Findings,
@@ -141,10 +142,11 @@ def _examine(job: Job, consent: Consent | None) -> tuple[Findings, Repeats]:
         skipped = Finding("platform", Verdict.SKIPPED, f"nothing was asked: {why}")
         return [*reached.findings, *about_token, skipped, *fields], Repeats([])
     ask = _asking(job, facts, token, clock)
-    platform = look_at_platform(job.target.workflow_id, ask, _origin_of_token(job))
+    asked = _asked(job)
+    platform = look_at_platform(asked, ask, _origin_of_token(job))
     repeats = Repeats([])
     if not is_bad(platform):
-        repeats = look_at_repeats(job.target.workflow_id, consent, ask, _new_id, says_it_does=job.target.deduplicates)
+        repeats = look_at_repeats(asked, consent, ask, _new_id, says_it_does=job.target.deduplicates)
     return [*reached.findings, *about_token, *platform, *repeats.findings, *fields], repeats
 
 
@@ -161,6 +163,12 @@ def _token(job: Job) -> tuple[str | None, Findings]:
         return read_token(job), []
     except ConfigError as error:
         return None, [Finding("token", Verdict.BAD, str(error))]
+
+
+def _asked(job: Job) -> Asked:
+    call = job.target.call
+    single = call.name.removesuffix("_task").removesuffix("_batch")  # what a batch asks for, of one row
+    return Asked(single, call.scenario, job.target.workflow_id, job.target.db_id)
 
 
 def _origin_of_token(job: Job) -> str:

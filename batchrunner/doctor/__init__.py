@@ -12,13 +12,14 @@ from __future__ import annotations
 from batchrunner.doctor.fields import look_at_fields
 from batchrunner.doctor.findings import Finding, Findings, Verdict, findings_text, findings_values, is_bad
 from batchrunner.doctor.network import look_at_network
-from batchrunner.doctor.platform import Answered, Ask, Probe, Told, Unanswered, look_at_platform
+from batchrunner.doctor.platform import Answered, Ask, Asked, Probe, Told, Unanswered, look_at_platform
 from batchrunner.doctor.repeats import Consent, Repeats, look_at_repeats
 from batchrunner.doctor.saving import Setting, save
 
 __all__ = [
     "Answered",
     "Ask",
+    "Asked",
     "Consent",
     "Finding",
     "Findings",

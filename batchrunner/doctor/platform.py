@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from batchrunner.api.probes import ProbeAnswer
-from batchrunner.doctor.findings import Finding, Findings, Verdict
+from batchrunner.doctor.findings import Finding, Findings, Verdict, is_bad
 from batchrunner.model import Value
 
 NOBODY = "000000000000000000000000"
@@ -56,26 +58,67 @@ class Probe(Value, frozen=True):
 Ask = Callable[[Sequence[Probe]], list[Told]]
 """Sends probes one after the other, up to the first without an answer."""
 
-MAIN_CALL = "workflows/import_and_start"
+
+class Asked(Value, frozen=True):
+    """What the job asks of the platform."""
+
+    call: str = "workflows/import_and_start"
+    """Its path behind `/api/v1.1/`; of a batch, that of the call for one row."""
+    scenario: str | None = "workflow_id"
+    """What the call names the field with the scenario; None: it engages nobody."""
+    workflow_id: int | None = None
+    db_id: int | None = None
 
 
-def look_at_platform(workflow_id: int | None, ask: Ask, token_from: str) -> Findings:
-    """Ask about the job's scenario, and about one that does not exist, and compare."""
-    told = ask([about_nobody(one) for one in (workflow_id or NOWHERE, NOWHERE)])
-    first = told[0]
+LIST_CALL = "workflows/list"
+
+
+def look_at_platform(asked: Asked, ask: Ask, token_from: str) -> Findings:
+    """Ask about nobody by the job's own call, and about its scenario."""
+    first = ask([about_nobody(asked)])[0]
     if isinstance(first, Unanswered):
         return [_silent(first)]
-    findings = [_reached(first.answer), about_clock(first)]
-    token = about_token(first.answer, token_from)
-    findings += token
-    if not any(one.verdict is Verdict.BAD for one in findings) and workflow_id is not None:
-        findings.append(about_scenario(workflow_id, [one.answer for one in told if isinstance(one, Answered)]))
+    findings = [_reached(first.answer), about_clock(first), *about_token(first.answer, asked.call, token_from)]
+    if not is_bad(findings) and asked.scenario is not None and asked.workflow_id is not None:
+        findings.append(_scenario(asked, asked.workflow_id, first.answer, ask))
     return findings
 
 
-def about_nobody(workflow_id: int, ids: tuple[tuple[str, str], ...] = ()) -> Probe:
+def _scenario(asked: Asked, workflow_id: int, refusal: ProbeAnswer, ask: Ask) -> Finding:
+    """From the list of scenarios, where the token may read it; otherwise from how the platform refuses."""
+    listed = ask([Probe(LIST_CALL, {"from_id": workflow_id, "limit": 1})])[0]
+    if isinstance(listed, Answered) and (found := about_listed(workflow_id, listed.answer)) is not None:
+        return found
+    nowhere = ask([about_nobody(replace(asked, workflow_id=NOWHERE))])[0]
+    answers = [refusal, *([nowhere.answer] if isinstance(nowhere, Answered) else [])]
+    return about_scenario(workflow_id, answers)
+
+
+def about_listed(workflow_id: int, answer: ProbeAnswer) -> Finding | None:
+    """What the documented list of scenarios says of one; None: this is no such list."""
+    listed = answer.body.get("data") if isinstance(answer.body, dict) else None
+    if answer.error != 0 or not isinstance(listed, list):
+        return None
+    found = next((one for one in listed if isinstance(one, dict) and one.get("id") == workflow_id), None)
+    if found is None:
+        return Finding(
+            "scenario", Verdict.BAD, f"scenario {workflow_id} is not among those that the token may see",
+            "correct target.workflow_id, or give the token's user access to the scenario",
+        )  # fmt: skip
+    text = f"scenario {workflow_id} is '{str(found.get('name', ''))[:60]}'"
+    if found.get("is_active") is False:
+        return Finding("scenario", Verdict.BAD, f"{text}, and it is not active", "activate it on the platform")
+    return Finding("scenario", Verdict.OK, f"{text}, and active")
+
+
+def about_nobody(asked: Asked, ids: tuple[tuple[str, str], ...] = ()) -> Probe:
     """The probe that can only be refused."""
-    return Probe(MAIN_CALL, {"matching": "profile_id", "profile_id": NOBODY, "workflow_id": workflow_id}, ids)
+    body: dict[str, Any] = {"matching": "profile_id", "profile_id": NOBODY}
+    if asked.scenario is not None:
+        body[asked.scenario] = asked.workflow_id or NOWHERE
+    if asked.db_id is not None:
+        body["db_id"] = asked.db_id
+    return Probe(asked.call, body, ids)
 
 
 def _silent(told: Unanswered) -> Finding:
@@ -118,7 +161,7 @@ def about_clock(told: Answered) -> Finding:
     )  # fmt: skip
 
 
-def about_token(answer: ProbeAnswer, token_from: str) -> Findings:
+def about_token(answer: ProbeAnswer, call: str, token_from: str) -> Findings:
     """What the answer says of the token and of what it may do."""
     code = answer.error if answer.error is not None else answer.status
     match code:
@@ -137,7 +180,7 @@ def about_token(answer: ProbeAnswer, token_from: str) -> Findings:
                 Finding(
                     "rights",
                     Verdict.BAD,
-                    f"the token of {token_from} may not import and start scenarios ({answer.said})",
+                    f"the token of {token_from} may not use {call} ({answer.said})",
                     "look whether it is the right one, of this platform, and give its user these rights there",
                 ),
             ]
@@ -145,7 +188,7 @@ def about_token(answer: ProbeAnswer, token_from: str) -> Findings:
             return [
                 Finding(
                     "rights", Verdict.BAD, f"this installation does not have the call ({answer.said})",
-                    "ask the vendor for a version with workflows/import_and_start",
+                    f"ask the vendor for a version with {call}, or choose another target.endpoint",
                 )
             ]  # fmt: skip
         case _ if answer.error is not None and not 500 <= code < 600:  # noqa: PLR2004  the server's own trouble

@@ -13,7 +13,7 @@ from typing import Any
 
 from batchrunner.api.probes import ID_HEADERS
 from batchrunner.doctor.findings import Finding, Findings, Verdict
-from batchrunner.doctor.platform import NOWHERE, Answered, Ask, Probe, about_nobody
+from batchrunner.doctor.platform import Answered, Ask, Asked, Probe, about_nobody
 from batchrunner.model import Value
 
 IMPORT_CALL = "profiles/import"
@@ -37,12 +37,12 @@ class Repeats(Value, frozen=True):
 
 
 def look_at_repeats(
-    workflow_id: int | None, consent: Consent | None, ask: Ask, new_id: Callable[[], str], *, says_it_does: bool
+    asked: Asked, consent: Consent | None, ask: Ask, new_id: Callable[[], str], *, says_it_does: bool
 ) -> Repeats:
     """Send one request twice under one id, for each of the headers. `says_it_does` is what the job file believes."""
 
     def refused(ids: tuple[tuple[str, str], ...]) -> Probe:
-        return about_nobody(workflow_id or NOWHERE, ids)
+        return about_nobody(asked, ids)
 
     found = _recognised(refused, ask, new_id)
     if found:

@@ -32,6 +32,8 @@ class Answer:
     profile_id: str | None = None
     file: str | None = None
     """The key of a file that was uploaded."""
+    scenarios: tuple[int, ...] | None = None
+    """A list of scenarios, by their numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,8 @@ class Installation:
         if failing is not None and failing.moment is Moment.BEFORE:
             return refused(int(failing.number))
         try:
+            if visit.method.lists:
+                return self._scenarios(visit.body)
             if visit.method.uploads:
                 answer = Answer(0, TEXTS[0], file=self.uploads.take(visit.body))
                 return answer if failing is None else refused(int(failing.number))
@@ -191,6 +193,16 @@ class Installation:
         if failing is not None:
             return refused(int(failing.number))
         return accepted(None if fault is not None and fault.kind == "noid" else effect.profile_id)
+
+    def _scenarios(self, body: Body) -> Answer:
+        """Those from `from_id` on. Where all exist, none can be listed: that is an installation without the call."""
+        if self.settings.workflow_ids is None:
+            return refused(501)
+        first, limit = body.get("from_id", 1), body.get("limit", 1000)
+        if not isinstance(first, int) or not isinstance(limit, int):
+            return refused(400, "from_id and limit are whole numbers")
+        known = sorted(one for one in self.settings.workflow_ids if one >= first)
+        return Answer(0, TEXTS[0], scenarios=tuple(known[:limit]))
 
     def _rendered(self, answer: Answer, form: Format) -> Reply:
         return render(answer, form, mirror=self.settings.http_status == "mirror")

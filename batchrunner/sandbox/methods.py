@@ -23,6 +23,8 @@ class Method:
     database: bool = False
     uploads: bool = False
     """It takes a file, and nothing of a profile."""
+    lists: bool = False
+    """It tells of scenarios."""
 
 
 METHODS: Final[dict[str, Method]] = {
@@ -30,6 +32,7 @@ METHODS: Final[dict[str, Method]] = {
     "workflows/start": Method(imports=False, creates=False, scenario="id"),
     "profiles/import": Method(database=True),
     "profiles/update": Method(creates=False),
+    "workflows/list": Method(imports=False, creates=False, lists=True),
     "file_upload": Method(imports=False, creates=False, uploads=True),
 }
 

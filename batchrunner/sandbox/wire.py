@@ -122,6 +122,9 @@ def _as_json(answer: Answer) -> bytes:
         fields["profile_id"] = answer.profile_id
     if answer.file is not None:
         fields = {"data": {"file": answer.file}, **fields}
+    if answer.scenarios is not None:
+        listed = [{"id": one, "name": f"Scenario {one}", "list_id": 1, "is_active": True} for one in answer.scenarios]
+        fields = {"data": listed, **fields, "total": len(listed)}
     return _ENCODER.encode(fields).encode(errors="replace")
 
 

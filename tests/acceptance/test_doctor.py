@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import threading
@@ -50,7 +51,7 @@ def test_what_is_wrong_has_a_verdict_and_an_advice(bench: Bench, sandbox: Handle
     """A token that is not known, a scenario that does not exist, a field with a slip in its name."""
     sandbox.change(workflow_ids=[13])
     bench.job(data={"email": "{email}", "_fnmae": "{name}"})
-    assert verdicts(doctor(bench))["scenario"] == "unknown"
+    assert verdicts(doctor(bench))["scenario"] == "bad"
     assert "did you mean _fname?" in text_of(doctor(bench), "fields")
     bench.token = "another"
     refused = bench.cli("doctor", "job.toml")
@@ -74,6 +75,36 @@ def test_an_installation_that_does_not_deduplicate_needs_consent_to_be_found_out
     assert half.code == 2
     assert "needs --db-id" in half.err
     assert not [one for one in sandbox.requests() if one["path"].endswith("profiles/import")]
+
+
+def test_with_consent_a_named_profile_tells(bench: Bench, sandbox: Handle) -> None:
+    """Refusals are not remembered here, imports are: the profile is imported, without a field, and nobody engaged."""
+    sandbox.change(remember_errors=False)
+    bench.job(target={"deduplicates": False})
+    ended = doctor(bench, "--probe-profile", "me@example.com", "--db-id", 1, "--yes", "--save")
+    assert verdicts(ended)["id header"] == "ok", ended.told()
+    assert "one that was imported" in text_of(ended, "repeats")
+    assert ended.json["saved"] == ["target.deduplicates"]
+    assert not sandbox.engagements()
+    imports = [json.loads(one["body"]) for one in sandbox.requests() if one["path"].endswith("profiles/import")]
+    assert len(imports) == 5
+    assert all(one["data"] == {} and one["skip_triggers"] for one in imports)
+
+
+@pytest.mark.parametrize("endpoint", ["profiles/import", "workflows/start"])
+def test_a_job_of_another_call_is_tried_by_its_own(bench: Bench, sandbox: Handle, endpoint: str) -> None:
+    """Its token may have no rights for any other."""
+    sandbox.change(workflow_ids=[12])
+    engages = endpoint == "workflows/start"
+    numbers = {"workflow_id": 12} if engages else {"db_id": 3}
+    job = bench.job(target={"endpoint": endpoint, **numbers}, data={} if engages else None)
+    if not engages:
+        job.write_text(job.read_text(encoding="utf-8").replace("workflow_id = 12\n", ""), encoding="utf-8")
+    ended = doctor(bench)
+    assert ended.code == 0, ended.told()
+    assert verdicts(ended)["rights"] == "ok"
+    assert {one["path"] for one in sandbox.requests()} <= {f"/api/v1.1/{endpoint}", "/api/v1.1/workflows/list"}
+    assert not sandbox.engagements()
 
 
 def test_findings_are_saved_into_the_job_file(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from batchrunner.api.probes import ProbeAnswer
 from batchrunner.doctor import (
     Answered,
     Ask,
+    Asked,
     Consent,
     Finding,
     Probe,
@@ -27,6 +28,7 @@ from batchrunner.doctor import (
 )
 from batchrunner.errors import ConfigError
 
+ASKED = Asked(workflow_id=12)
 NOON_MS = 1_700_000_000_000
 
 
@@ -76,31 +78,67 @@ def verdicts(findings: Sequence[Finding]) -> dict[str, Verdict]:
 )
 def test_an_answer_tells_of_token_rights_and_clock(answer: Told, check: str, verdict: Verdict) -> None:
     """One answer, one verdict for each thing that it is about."""
-    assert verdicts(look_at_platform(12, asking(answer), "the environment"))[check] is verdict
+    assert verdicts(look_at_platform(ASKED, asking(answer), "the environment"))[check] is verdict
 
 
-def test_a_scenario_is_known_by_how_it_is_refused() -> None:
+NO_LIST = said(501)
+
+
+def listed(*scenarios: dict[str, object]) -> Answered:
+    """The documented list of scenarios."""
+    answer = ProbeAnswer(200, 0, "", {"data": list(scenarios), "error": 0}, False, None, None, None)
+    return Answered(answer, NOON_MS, NOON_MS)
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "verdict", "says"),
+    [
+        ([{"id": 12, "name": "Spring", "is_active": True}], Verdict.OK, "scenario 12 is 'Spring', and active"),
+        ([{"id": 12, "name": "Spring", "is_active": False}], Verdict.BAD, "it is not active"),
+        ([{"id": 13, "name": "Other", "is_active": True}], Verdict.BAD, "not among those that the token may see"),
+        ([], Verdict.BAD, "not among those that the token may see"),
+    ],
+)
+def test_a_scenario_is_looked_up_in_the_list(scenarios: list[dict[str, object]], verdict: Verdict, says: str) -> None:
+    """Whether it is there, and active."""
+    found = look_at_platform(ASKED, asking(said(404), listed(*scenarios)), "x")[-1]
+    assert (found.check, found.verdict) == ("scenario", verdict)
+    assert says in found.text
+
+
+def test_without_a_list_a_scenario_is_known_by_how_it_is_refused() -> None:
     """Only a difference tells; the number in the text is none."""
-    known = look_at_platform(12, asking(said(404, "profile"), said(404, "workflow 2147483647")), "x")
-    alike = look_at_platform(12, asking(said(404, "workflow 12"), said(404, "workflow 2147483647")), "x")
+    known = look_at_platform(ASKED, asking(said(404, "profile"), NO_LIST, said(404, "workflow 2147483647")), "x")
+    alike = look_at_platform(ASKED, asking(said(404, "workflow 12"), NO_LIST, said(404, "workflow 2147483647")), "x")
     assert verdicts(known)["scenario"] is Verdict.OK
     assert verdicts(alike)["scenario"] is Verdict.UNKNOWN
 
 
-def test_the_probes_can_only_be_refused() -> None:
-    """By an id that nobody has: nothing is created by it, and there is nobody to engage."""
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ASKED,
+        Asked("workflows/start", "id", 12),
+        Asked("profiles/import", None, None, 3),
+        Asked("profiles/update", None),
+    ],
+)
+def test_the_probes_can_only_be_refused(asked: Asked) -> None:
+    """By an id that nobody has: nothing is created by it, and there is nobody to engage. The list is only read."""
     seen: list[Probe] = []
 
     def ask(probes: Sequence[Probe]) -> list[Told]:
         seen.extend(probes)
         return [said(404) for _ in probes]
 
-    look_at_platform(12, ask, "x")
-    look_at_repeats(12, None, ask, lambda: "id", says_it_does=True)
-    assert len(seen) == 6
+    look_at_platform(asked, ask, "x")
+    look_at_repeats(asked, None, ask, lambda: "id", says_it_does=True)
+    assert len(seen) >= 5
     for probe in seen:
-        assert probe.path == "workflows/import_and_start"
-        assert set(probe.body) == {"matching", "profile_id", "workflow_id"}
+        if probe.path == "workflows/list":
+            continue
+        assert probe.path == asked.call
+        assert set(probe.body) <= {"matching", "profile_id", asked.scenario, "db_id"}
         assert probe.body["matching"] == "profile_id"
         assert set(probe.body["profile_id"]) == {"0"}
 
@@ -127,7 +165,7 @@ def test_repeats_are_told_by_the_platforms_own_mark(
     answers: tuple[Told, ...], consent: Consent | None, headers: tuple[str, ...] | None, verdict: Verdict
 ) -> None:
     """First by refusals; by imports only where somebody has agreed to them."""
-    found = look_at_repeats(12, consent, asking(*answers), lambda: "id", says_it_does=True)
+    found = look_at_repeats(ASKED, consent, asking(*answers), lambda: "id", says_it_does=True)
     assert found.recognised_by == headers
     assert found.findings[0].verdict is verdict
 
@@ -140,7 +178,7 @@ def test_without_consent_nothing_is_imported() -> None:
         paths.extend(probe.path for probe in probes)
         return [FIRST for _ in probes]
 
-    look_at_repeats(12, None, ask, lambda: "id", says_it_does=True)
+    look_at_repeats(ASKED, None, ask, lambda: "id", says_it_does=True)
     assert set(paths) == {"workflows/import_and_start"}
 
 
@@ -153,7 +191,7 @@ def test_with_consent_the_named_profile_is_imported_without_a_field() -> None:
         return [IMPORTED for _ in probes]
 
     for profile in ("me@example.com", "5eeb54a2ce9448518e85fdad"):
-        look_at_repeats(12, Consent(profile, 3), ask, lambda: "id", says_it_does=True)
+        look_at_repeats(ASKED, Consent(profile, 3), ask, lambda: "id", says_it_does=True)
     rest = {"db_id": 3, "data": {}, "skip_triggers": True}
     assert bodies[0] == {"matching": "email", "email": "me@example.com", **rest}
     assert bodies[-1] == {"matching": "profile_id", "profile_id": "5eeb54a2ce9448518e85fdad", **rest}
@@ -161,9 +199,9 @@ def test_with_consent_the_named_profile_is_imported_without_a_field() -> None:
 
 def test_a_job_that_is_wrong_about_repeats_is_told_so() -> None:
     """In either direction."""
-    does = look_at_repeats(12, None, asking(FIRST, AGAIN), lambda: "id", says_it_does=False)
+    does = look_at_repeats(ASKED, None, asking(FIRST, AGAIN), lambda: "id", says_it_does=False)
     assert "set target.deduplicates = true" in (does.findings[0].advice or "")
-    does_not = look_at_repeats(12, CONSENT, asking(*[FIRST] * 4, IMPORTED), lambda: "id", says_it_does=True)
+    does_not = look_at_repeats(ASKED, CONSENT, asking(*[FIRST] * 4, IMPORTED), lambda: "id", says_it_does=True)
     assert "set target.deduplicates = false" in (does_not.findings[0].advice or "")
 
 
