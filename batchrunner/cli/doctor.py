@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from batchrunner.cli.options import (
     say_json,
 )
 from batchrunner.clock import Clock, SystemClock
-from batchrunner.config import Job, load_job, read_token, with_overrides
+from batchrunner.config import CREDENTIAL, Job, load_job, read_token, with_overrides
 from batchrunner.doctor import (
     Answered,
     Ask,
@@ -172,7 +173,13 @@ def _asked(job: Job) -> Asked:
 
 
 def _origin_of_token(job: Job) -> str:
-    return job.target.token_file or "the environment"
+    """Where the token was taken from, in the order in which places are looked at."""
+    target = job.target
+    if "CREDENTIALS_DIRECTORY" in os.environ and (Path(os.environ["CREDENTIALS_DIRECTORY"]) / CREDENTIAL).is_file():
+        return "systemd"
+    command = "token_command" if target.token_command else None
+    keyring = None if target.token_keyring is None else "the keyring"
+    return target.token_file or command or keyring or "the environment"
 
 
 def _new_id() -> str:

@@ -121,6 +121,22 @@ def test_findings_are_saved_into_the_job_file(bench: Bench) -> None:
     assert (other.code, "leave --url out" in other.err) == (2, True)
 
 
+def test_the_place_of_the_token_is_told_and_the_token_is_not(bench: Bench) -> None:
+    """Each of the places that a token can be kept in."""
+    (bench.home / "token").write_text(bench.token, encoding="utf-8")
+    (bench.home / "token").chmod(0o600)
+    for target, place in (
+        ({}, "environment"),
+        ({"token_file": "token"}, "token"),
+        ({"token_command": ["cat", "token"]}, "token_command"),
+    ):
+        bench.job(target=target)
+        (bench.home / "job.toml").chmod(0o600)
+        ended = doctor(bench)
+        assert f"takes the token of {'the ' if place == 'environment' else ''}{place}" in text_of(ended, "token")
+        assert bench.token not in ended.out
+
+
 # --- the network ----------------------------------------------------------------------------------
 
 

@@ -210,3 +210,35 @@ def test_a_broker_that_goes_away_and_comes_back_loses_no_answer(via: Bench, brok
             break
         last = via.run()
     assert last.json["accepted"] + last.json["skipped"].get("accepted", 0) == 6, last.told()
+
+
+def test_files_are_uploaded_by_way_of_the_broker_too(via: Bench, broker: Broker) -> None:
+    """Once, with nothing of it left in the queue."""
+    (via.home / "files").mkdir()
+    (via.home / "files" / "terms.pdf").write_bytes(b"terms")
+    via.csv([{**row, "file": "terms.pdf"} for row in people(3)])
+    file = {"column": "file", "as": "file", "folder": "files", "upload": True}
+    attach = [{"name": "terms.pdf", "mimetype": "application/pdf", "file_key": file}]
+    path = via.job(target={"url": "http://127.0.0.1:1"}, request={"attach": attach})
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n[rabbitmq]\n", encoding="utf-8")
+    ended = via.run()
+    assert counts(ended.json) == {"accepted": 3}, ended.told()
+    assert [one["name"] for one in via.sandbox.uploads().values()] == ["terms.pdf"]
+    until(lambda: depth(broker, "api_resp") == 0, "all answers are acknowledged")
+
+
+def test_the_doctor_tries_the_broker(via: Bench) -> None:
+    """And nothing else: what a queue takes would be carried out some time."""
+    job(via)
+    well = via.cli("doctor", "job.toml", "--output", "json")
+    assert (well.code, well.json["findings"][0]["check"], well.json["findings"][0]["verdict"]) == (0, "broker", "ok")
+    via.environment["ALTCRAFT_AMQP_URL"] = "amqp://127.0.0.1:1/"
+    assert via.cli("doctor", "job.toml").code == 1
+
+
+def test_the_sandbox_is_spoken_to_over_http(bench: Bench) -> None:
+    """Whatever the table says: `--sandbox` must reach nobody else."""
+    bench.csv(people(2))
+    job(bench)
+    bench.environment["ALTCRAFT_AMQP_URL"] = "amqp://127.0.0.1:1/"
+    assert counts(bench.run("--sandbox").json) == {"accepted": 2}
