@@ -17,6 +17,7 @@ import pytest
 from batchrunner.sandbox import Handle, Settings, running
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "acceptance"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contract"))
 
 from bench import Bench
 from ordeal import TOTAL, Counts, Ordeal, add_up

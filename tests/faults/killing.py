@@ -117,6 +117,28 @@ def _half_a_line(at: int) -> None:
     ResultFiles._flush = dying  # type: ignore[method-assign]
 
 
+def _jump(at: int, by_ms: int) -> None:
+    """No death, but a clock that jumps when it has been asked so often."""
+    from batchrunner.clock import SystemClock
+
+    original, asked = SystemClock.now_ms, [0]
+
+    def jumping(self: SystemClock) -> int:
+        asked[0] += 1
+        return original(self) + (by_ms if asked[0] >= at else 0)
+
+    SystemClock.now_ms = jumping  # type: ignore[method-assign]
+
+
+DAY_MS = 86_400_000
+
+DISTURBANCES: dict[str, Install] = {
+    "clock_forward": lambda at: _jump(at, DAY_MS),
+    "clock_back": lambda at: _jump(at, -DAY_MS),
+}
+"""What a process can be made to suffer without dying of it."""
+
+
 def _points() -> dict[str, Install]:
     """Every point by name. Imported late, so that the list of names costs nothing."""
     from batchrunner.api import Api
@@ -167,4 +189,4 @@ NAMES = (
 def install(point: str) -> None:
     """Make this process die there. Raises KeyError for a point that does not exist."""
     name, _, at = point.partition(":")
-    _points()[name](int(at or 1))
+    {**DISTURBANCES, **_points()}[name](int(at or 1))
