@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -105,6 +106,15 @@ class _Memory:
         return self._nights.loaded(self._job, fingerprint(one.path).fingerprint) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """Where a file was moved that cannot be loaded."""
+
+    clause: str = ""
+    """For the sentence about it."""
+    path: Path | None = None
+
+
 @dataclass(slots=True)
 class Night:
     """The files of one run: awaited or named, opened, looked at, counted, and put away."""
@@ -166,7 +176,7 @@ class Night:
         except SourceError as error:
             if not one.is_unchanged():
                 raise
-            raise RefusedFile(f"{error}{self._set_aside(one)}", Reason.UNREADABLE_FILE) from error
+            raise RefusedFile(f"{error}{self._set_aside(one).clause}", Reason.UNREADABLE_FILE) from error
 
     def _must_not_be_small(self, opened: Sequence[compose.OpenSource], table: ArrivalTable, nights: Nights) -> None:
         last = nights.last_rows(self.job.name, NIGHTS)
@@ -174,8 +184,12 @@ class Night:
         for one, source in zip(self.files, opened, strict=True):
             refused = too_small(one.path.name, _count(source, enough), table.min_rows, table.shrink_alert, last)
             if refused:
-                sentence = f"{refused}; nothing was sent{self._set_aside(one)}; to send it all the same, add --any-size"
-                raise RefusedFile(sentence, refused.reason)
+                aside = self._set_aside(one)
+                named = shlex.join([str(self.job.file), *([str(aside.path)] if aside.path else []), "--any-size"])
+                raise RefusedFile(
+                    f"{refused}; nothing was sent{aside.clause}; to send it all the same: batchrunner run {named}",
+                    refused.reason,
+                )
 
     # --- while it runs ------------------------------------------------------------------------------
 
@@ -256,19 +270,19 @@ class Night:
         bad = next((one for one in self.files if str(error).startswith(f"{one.path}:")), None)
         if bad is None or not self.own or not bad.is_unchanged():
             return error
-        if not (aside := self._set_aside(bad)):
-            return error
-        return RefusedFile(f"{error}{aside}", Reason.UNREADABLE_FILE)
+        aside = self._set_aside(bad)
+        return RefusedFile(f"{error}{aside.clause}", Reason.UNREADABLE_FILE) if aside.clause else error
 
-    def _set_aside(self, one: Sighting) -> str:
-        """Move a file away that cannot be loaded, where the job says so; a clause for the sentence about it."""
+    def _set_aside(self, one: Sighting) -> _Aside:
+        """Move a file away that cannot be loaded, where the job says so."""
         folder = self.job.after.error_to
         if folder is None or self.hands_off:
-            return ""
+            return _Aside()
         try:
-            return f"; it was moved to {self._move(one, folder)}"
+            path = self._move(one, folder)
         except OSError as error:
-            return f"; it could not be moved to {folder} ({error.strerror})"
+            return _Aside(f"; it could not be moved to {folder} ({error.strerror})")
+        return _Aside(f"; it was moved to {path}", path)
 
     def _move(self, one: Sighting, folder: str) -> Path:
         to = self.job.beside(dated(folder, self.now))

@@ -278,3 +278,17 @@ def test_the_ledger_is_copied_made_smaller_and_read(bench: Bench) -> None:
     assert [json.loads(line)["outcome"] for line in (bench.home / "all.jsonl").read_text().splitlines()] == [
         "accepted"
     ] * 4
+
+
+def test_an_archive_that_cannot_be_written_is_told_and_made_up_for(bench: Bench) -> None:
+    """All rows have ended; the next run moves the file, and loads nothing twice."""
+    nightly(bench)
+    bench.csv(people(3), "in/export-1.csv")
+    (bench.home / "done").touch()  # no folder
+    failed = bench.run()
+    assert (failed.code, counts(failed.json)) == (4, {"accepted": 3})
+    assert "cannot be moved" in failed.json["error"]
+    (bench.home / "done").unlink()
+    again = bench.cli("run", "job.toml", "--output", "json")
+    assert (again.code, again.json["reason"]) == (0, "nothing_new")
+    assert folder(bench, "done") == ["export-1.csv"]
