@@ -39,7 +39,7 @@ class Reader(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """Column names in file order. For JSONL: the keys of the first chunk, in order of appearance."""
+        """Column names in file order. For JSONL: the keys of the first chunk, then the paths inside its values."""
         ...
 
     @property

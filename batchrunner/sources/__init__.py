@@ -1,13 +1,14 @@
 """The room that reads exports: CSV and JSONL files as chunks of rows, every record accounted for.
 
     what a job says -> files (`places`, `spool`), unpacked where they are compressed (`packed`, `zips`, `files`)
-        -> physical lines (`lines`) -> records (`csv_records` with `dialects`, `jsonl_records`) -> chunks (`reading`)
+        -> lines (`lines`) -> records (`csv_records`, `dialects`, `jsonl_records`, `json_arrays`) -> chunks (`reading`)
 
 A record that cannot become a row becomes an `Unusable` with the number and the line it has in the file:
 
     extra_fields, missing_fields    the record does not have as many cells as the header (CSV)
     bad_quotes, open_quote          a quoted cell goes on after its closing quote, or never closes (CSV)
-    bad_json, not_an_object         the line is no JSON, or JSON but no object (JSONL)
+    bad_json, not_an_object         the line, or the element of an array, is no JSON, or JSON but no object
+    duplicate_keys                  an object has a key twice, with different values (JSON)
     bad_bytes                       the record holds bytes that the declared encoding does not know
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ _WITHOUT_BOM = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-l
 
 _NOT_FOR_FILES = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
 """Codecs of Python that are no character sets of files, or that let half characters through unnoticed."""
+
+_ARRAY_OF_OBJECTS = re.compile(r"[\ufeff\s]*\[\s*(?:\{|\]?\s*\ufffd?$)")
+"""Nothing else begins so that could be JSON Lines; an element cut off by the end of the head is none."""
 
 
 def fingerprint(path: Path) -> Source:
@@ -60,6 +64,8 @@ class Part:
     member: ZipInfo | None = None
     before: int = 0
     """Bytes of the members in front of it, as they lie on the disk."""
+    is_array: bool = False
+    """It begins like a JSON array of objects."""
 
     @property
     def name(self) -> str | None:
@@ -122,7 +128,8 @@ class InputFile:
         with _os_errors(self.path), part.open(self.path) as file:
             self._must_be_unchanged(file, "since it was opened")
             file.read(part.bom_bytes)
-            lines = PhysicalLines(file, part.encoding, taken, part.name if len(self.parts) > 1 else None)
+            name = part.name if len(self.parts) > 1 else None
+            lines = PhysicalLines(file, part.encoding, taken, name, is_array=part.is_array)
             try:
                 yield lines
             except DamagedError:  # an archive that is still being written looks cut off
@@ -168,8 +175,12 @@ def _with_bom(path: Path, part: Part) -> Part:
         raise SourceError(f"{where} holds yet another archive ({inner}); unpack it and name the file in it")
     for bom, codec in _BOMS:
         if head.startswith(bom):
-            return replace(part, encoding=codec, bom_bytes=len(bom))
-    return replace(part, encoding=_WITHOUT_BOM.get(part.encoding, part.encoding))
+            part = replace(part, encoding=codec, bom_bytes=len(bom))
+            break
+    else:
+        part = replace(part, encoding=_WITHOUT_BOM.get(part.encoding, part.encoding))
+    text = head[part.bom_bytes :].decode(part.encoding, "replace")
+    return replace(part, is_array=_ARRAY_OF_OBJECTS.match(text) is not None)
 
 
 def _stamp(path: Path) -> _Stamp:

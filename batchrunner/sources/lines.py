@@ -25,8 +25,12 @@ _ERRORS = "batchrunner.keep"
 class PhysicalLines:
     """Lines in file order with their line ends (LF, CR, CRLF, mixed), as `csv.reader` wants them."""
 
-    def __init__(self, file: BoundedFile, encoding: str, taken: int = 0, member: str | None = None) -> None:
+    def __init__(
+        self, file: BoundedFile, encoding: str, taken: int = 0, member: str | None = None, *, is_array: bool = False
+    ) -> None:
         """Read `file` on from where it stands; `taken` lines came before it, when it is one of several members."""
+        self.is_array = is_array
+        """The file begins like an array of objects: read as JSON, its records are no lines."""
         self.encoding = encoding
         self.taken = taken
         """Lines taken and not given back: the number of the next line is one more."""
@@ -84,6 +88,17 @@ class PhysicalLines:
         self.taken += bool(line)
         return line
 
+    def characters(self, least: int) -> str:
+        """The next characters instead of lines, never ending between the two of a CRLF; empty at the end of the file.
+
+        For formats whose records are no lines, so that a line may be as long as the file. Lines are not counted.
+        """
+        self.file.has_lines = False
+        text = self._text.read(least)
+        while text.endswith("\r") and (more := self._text.read(1)):
+            text += more
+        return text
+
     def _read(self) -> list[str]:
         lines = self._text.readlines(BLOCK_CHARS)
         if self.file.fault:
@@ -136,9 +151,11 @@ class BoundedFile(io.BufferedReader):
     def __init__(self, path: Path, unpacked: Unpacked | None = None) -> None:
         """Open it."""
         super().__init__(unpacked or io.FileIO(path))
-        self._path = path
+        self.path = path
         self._unpacked = unpacked
         self._unended_bytes = 0
+        self.has_lines = True
+        """Whether what is read has to come in lines."""
 
     @property
     def fault(self) -> DamagedError | None:
@@ -158,11 +175,11 @@ class BoundedFile(io.BufferedReader):
     def read1(self, size: int = -1, /) -> bytes:
         """As any file; raises SourceError when a line grows past all measure."""
         data = super().read1(size)
-        if b"\n" in data or b"\r" in data:
+        if b"\n" in data or b"\r" in data or not self.has_lines:
             self._unended_bytes = 0
         elif (unended := self._unended_bytes + len(data)) > MAX_LINE_BYTES:
             raise SourceError(
-                f"{self._path}: a line before byte {self.given} is longer than {MAX_LINE_BYTES >> 20} MB; "
+                f"{self.path}: a line before byte {self.given} is longer than {MAX_LINE_BYTES >> 20} MB; "
                 f"check that this is a CSV or JSONL file, and cut the damaged line out"
             )
         else:

@@ -147,7 +147,8 @@ class FileReader(Generic[V]):
 
     def _chunk(self, batch: Batch[V], position: int) -> Chunk:
         columns, cells = self._form.table(batch.values)
-        return Chunk(columns, batch.rows, cells, batch.broken, position)
+        nested = self._form.header is None  # records that name their values may hold objects and lists
+        return Chunk(columns, batch.rows, cells, batch.broken, position, nested=nested)
 
 
 def bad_bytes(lines: PhysicalLines, line: int, offset: int) -> str:

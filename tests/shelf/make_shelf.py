@@ -59,6 +59,25 @@ FILES: dict[str, bytes] = {
     "utf8_bom.jsonl": b'\xef\xbb\xbf{"a":"1"}\r\n{"a":"2"}\r\n',
     "escapes.jsonl": b'{"a":"\\u0416\\ud83d\\ude00\\n\\"\\u0000"}\n{"\\u0061":"2"}\n',
     "empty.jsonl": b"",
+    "nested.jsonl": (
+        b'{"id":1,"contact":{"email":"a@example.com","note":null},"phones":["+7900",{"n":1.10}]}\n'
+        b'{"id":2,"contact":"none","phones":[]}\n'
+    ),
+    "duplicate_keys.jsonl": (
+        b'{"a":"1","a":"2"}\n{"a":"1","a":"1"}\n'
+        b'{"a":{"b":1,"b":1.0}}\n{"a":"b:c, \\"d\\": e"}\n{"\\u0061":1, "a" : 2}\n'
+    ),
+    # --- JSON arrays
+    "array.json": (
+        b'\xef\xbb\xbf [\r\n  {\r\n    "a": 1.10,\r\n    "b": ["]", "}"]\r\n  },\r\n\r\n  {"a": "2"}\r\n]\r\n'
+    ),
+    "array_on_one_line.json": b'[{"a":"1"},{"a":"2"},{},{"a":"[{"}]',
+    "array_empty.json": b" [\n]\n",
+    "array_broken.json": (
+        b'[\n{"a":"two\nlines"},\n{"a":"never closed},\n{"a":"3"},\n{"a":"4",\n{"a":"5"},\n'
+        b'{"a":["6"},\n7,\n{"a":"\xff"},\n'
+        b'{"a":"9"}\n]\nmore\n'
+    ),
 }
 
 

@@ -95,7 +95,7 @@ EXPECTED: dict[str, Expected] = {
     "bad_byte_in_quotes.csv": Expected(ID_NOTE, [(2, 4, ("2", "fine"))], [(1, 2, "bad_bytes")]),
     "line_separators.csv": Expected(ID_NOTE, [(1, 2, ("1", "a\u2028b\x0bc\x0cd\x85e\x1cf"))]),
     "exact_numbers.jsonl": Expected(
-        ("id", "price", "big", "zero", "none", "yes"),
+        ("id", "price", "big", "zero", "none", "yes", "big.0", "big.1", "big.1.a"),
         [
             (1, 1, ("12345678901234567890", "1.10", "1E400", "-0", "", "true")),
             (2, 2, ("1", "0", '[1.50, {"a": -0}]', "{}", "", "false")),
@@ -122,6 +122,34 @@ EXPECTED: dict[str, Expected] = {
     "utf8_bom.jsonl": Expected(("a",), [(1, 1, ("1",)), (2, 2, ("2",))]),
     "escapes.jsonl": Expected(("a",), [(1, 1, ('Ж\U0001f600\n"\0',)), (2, 2, ("2",))]),
     "empty.jsonl": Expected(()),
+    "nested.jsonl": Expected(
+        ("id", "contact", "phones", "contact.email", "contact.note", "phones.0", "phones.1", "phones.1.n"),
+        [
+            (1, 1, ("1", '{"email":"a@example.com","note":null}', '["+7900",{"n":1.10}]')),
+            (2, 2, ("2", "none", "[]")),
+        ],
+    ),
+    "duplicate_keys.jsonl": Expected(
+        ("a",),
+        [(2, 2, ("1",)), (4, 4, ('b:c, "d": e',))],
+        [(1, 1, "duplicate_keys"), (3, 3, "duplicate_keys"), (5, 5, "duplicate_keys")],
+    ),
+    "array.json": Expected(("a", "b", "b.0", "b.1"), [(1, 2, ("1.10", '["]", "}"]')), (2, 7, ("2", ""))]),
+    "array_on_one_line.json": Expected(("a",), [(1, 1, ("1",)), (2, 1, ("2",)), (3, 1, ("",)), (4, 1, ("[{",))]),
+    "array_empty.json": Expected(()),
+    "array_broken.json": Expected(
+        ("a",),
+        [(3, 5, ("3",)), (5, 7, ("5",)), (9, 11, ("9",))],
+        [
+            (1, 2, "bad_json"),
+            (2, 4, "bad_json"),
+            (4, 6, "bad_json"),
+            (6, 8, "bad_json"),
+            (7, 9, "not_an_object"),
+            (8, 10, "bad_bytes"),
+            (10, 13, "bad_json"),
+        ],
+    ),
 }
 
 
