@@ -28,6 +28,9 @@ class Input:
 NEW = Judgement(SendNew())
 """Of nearly every row of a first run."""
 
+_ENDED_BADLY = (State.FAILED, State.REJECTED)
+_NONE: set[EntryRef] = set()
+
 HELD = {reason: Judgement(Hold(reason)) for reason in SkipReason}
 """Of nearly every row of a second one."""
 
@@ -54,7 +57,8 @@ class PlainGate:
         """Ask once for all keys, then decide one by one."""
         del source_no  # a key says all there is to say
         standing = self._ledger.standing([row.key for row in rows if isinstance(row, Request)])
-        replaced = self.replaced([(Who(key[:8]), stands) for key, stands in standing.items()])
+        ended_badly = [(key, stands) for key, stands in standing.items() if stands.state in _ENDED_BADLY]
+        replaced = self.replaced([(Who(key[:8]), stands) for key, stands in ended_badly]) if ended_badly else _NONE
         now_ms = self._clock.now_ms()
         return [
             row
@@ -74,7 +78,7 @@ class PlainGate:
 
         So it is with a row that was corrected in `error.csv`, and with yesterday's row once today's has arrived.
         """
-        bad = [(who, one.ref) for who, one in standing if one.state in (State.FAILED, State.REJECTED)]
+        bad = [(who, one.ref) for who, one in standing if one.state in _ENDED_BADLY]
         served = self._ledger.last_served([who for who, _ in bad]) if bad else {}
         return {ref for who, ref in bad if who in served and served[who] > ref.run}
 

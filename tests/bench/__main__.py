@@ -44,7 +44,7 @@ ALSO = {"memory": "growth", "rerun": "again", "peers": "single", "profile": "sta
 """Other names that a part may be asked for by."""
 
 LEAST_S = 10
-BUDGET_S = 1500
+BUDGET_S = 1060
 
 
 def main() -> int:

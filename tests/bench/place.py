@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build" / "bench"
+BUILD = Path(os.environ.get("BENCH_BUILD") or ROOT / "build" / "bench")
 PYTHON = ROOT / ".venv" / "bin" / "python"
 BATCHRUNNER = ROOT / ".venv" / "bin" / "batchrunner"
 PEERS_PYTHON = BUILD / "peers" / "bin" / "python"
@@ -23,6 +23,8 @@ class Sizes:
     """Of a run against a server that takes its time, and of `wrk`."""
     pairs: int
     """Alternating: ours, theirs, ours, theirs..."""
+    fewer: int
+    """The same, where there is much to measure."""
     again: int
     """Rows of a file that are all accepted."""
     growth: tuple[int, ...]
@@ -36,19 +38,21 @@ class Sizes:
 
 
 FULL = Sizes(
-    rows=100_000,
-    seconds=4.0,
+    rows=60_000,
+    seconds=3.0,
     pairs=3,
-    again=1_000_000,
+    fewer=2,
+    again=500_000,
     growth=(10_000, 100_000, 1_000_000, 5_000_000),
     ledger=(100_000, 1_000_000, 10_000_000),
-    slow_peers_s=4.0,
-    phase_s=6.0,
+    slow_peers_s=3.0,
+    phase_s=5.0,
 )
 QUICK = Sizes(
     rows=10_000,
     seconds=1.0,
     pairs=1,
+    fewer=1,
     again=50_000,
     growth=(5_000, 20_000),
     ledger=(20_000, 100_000),

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from batchrunner.cli import compose
 from batchrunner.config import load_job
 from batchrunner.ledger import SqlLedger
 from batchrunner.ledger.codec import ROOM_FOR_PROFILE_ID
-from batchrunner.mapping import mapping_text
+from batchrunner.mapping import compile_mapping, mapping_text
 from batchrunner.model import Request, Source, State
+from batchrunner.sources import open_source
 
 PROFILE_ID = b"\x01" + bytes.fromhex("5f4b7c8d9e0a1b2c3d4e5f60")
 assert len(PROFILE_ID) == len(ROOM_FOR_PROFILE_ID)
@@ -31,16 +31,13 @@ A_TRANSACTION = 500_000
 def accept_all(job_file: Path, ledger_file: Path) -> None:
     """A ledger in which every row of the job's file was accepted."""
     job = load_job(job_file)
-    sources = compose.open_sources(job, [])
+    path = job.file.parent / job.source.path
+    reader = open_source(path, job.source)
+    mapper = compile_mapping(job, reader.source, reader.columns, path.name)
     with SqlLedger(ledger_file) as ledger:
-        run = _begin(ledger, job.name, [one.reader.source for one in sources], mapping_text(job), job.target.origin)
-        mapped = (
-            ends
-            for one in compose.mapped(job, sources)
-            for chunk in one.reader.chunks()
-            for ends in one.mapper.map(chunk)
-        )
-        _fill(ledger, run, ((end.row.number, end.key) for end in mapped if isinstance(end, Request)))
+        run = _begin(ledger, job.name, [reader.source], mapping_text(job), job.target.origin)
+        ends = (end for chunk in reader.chunks() for end in mapper.map(chunk))
+        _fill(ledger, run, ((end.row.number, end.key) for end in ends if isinstance(end, Request)))
 
 
 def random_rows(ledger: SqlLedger, rows: int, name: str) -> None:

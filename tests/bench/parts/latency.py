@@ -33,7 +33,7 @@ def _point(budget: Budget, url: str, ms: int, connections: int) -> tuple[Row, di
     seconds = budget.sizes.seconds
     rows = round(could * seconds)
     figures, missing = alternately(
-        budget.sizes.pairs,
+        budget.sizes.fewer,
         {
             "batchrunner": lambda: _ours(url, rows, connections, budget) / could,
             "wrk": lambda: wrk(url, seconds, budget.limit_s(60), connections) / could,

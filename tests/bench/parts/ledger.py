@@ -180,7 +180,7 @@ def _run_with(full: Path, rows: int, budget: Budget) -> Row:
 
     what, target = f"a run into a ledger of {rows:,} rows, against an empty one", f"≤ {SLOWER:.0%} slower"
     with nginx(cores()[-1:]) as url:
-        figures, missing = alternately(budget.sizes.pairs, {"full": lambda: once(full), "empty": lambda: once(None)})
+        figures, missing = alternately(budget.sizes.fewer, {"full": lambda: once(full), "empty": lambda: once(None)})
     if missing:
         return Row("ledger", what, "–", target=target, note="; ".join(missing.values()))
     slower = 1 - ratios(figures, "full", "empty")
