@@ -14,7 +14,7 @@ COMMANDS = {
     "run": "batchrunner.cli.run:run",
     "retry": "batchrunner.cli.retry:retry",
     "preview": "batchrunner.cli.judge:preview",
-    "check": "batchrunner.cli.judge:check",
+    "check": "batchrunner.cli.check:check",
     "status": "batchrunner.cli.look:status",
     "runs": "batchrunner.cli.look:runs",
     "show": "batchrunner.cli.look:show",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,6 @@ import click
 
 from batchrunner.api import Api
 from batchrunner.cli import compose
-from batchrunner.cli.exits import Exit
 from batchrunner.cli.night import looked_at
 from batchrunner.cli.options import (
     ending_well,
@@ -22,12 +20,10 @@ from batchrunner.cli.options import (
     say_json,
     sources_argument,
 )
-from batchrunner.config import Job, load_job, notes_on, read_token
+from batchrunner.config import Job, load_job, read_token
 from batchrunner.errors import ConfigError
-from batchrunner.mapping import lint_mapping
-from batchrunner.model import Claim, Filtered, Mapped, RequestId, Totals, Unusable
+from batchrunner.model import Claim, Filtered, Mapped, RequestId, Unusable
 from batchrunner.pipeline import Input, in_file_order
-from batchrunner.progress import Bar
 from batchrunner.report import REASONS
 
 EXAMPLE_ID = RequestId("00000000-0000-4000-8000-000000000000")
@@ -92,71 +88,3 @@ def _preview_text(shown: dict[str, Any]) -> str:
         return f"{head}\nskipped ({shown['skipped']}): {shown['reason']}"
     headers = "\n".join(f"{name}: {value}" for name, value in shown["headers"])
     return f"{head}\n{shown['method']} {shown['url']}\n{headers}\n\n{shown['body']}"
-
-
-@click.command()
-@job_argument
-@sources_argument
-@output_option
-@click.option("--no-progress", is_flag=True, help="No bar, even on a terminal.")
-@logging_options
-@ending_well
-def check(job: Path, sources: tuple[str, ...], output: str, no_progress: bool, quiet: bool) -> None:  # noqa: FBT001
-    """Lint the job and judge the whole file without sending: every unusable row with its line, column and reason."""
-    loaded = load_job(job)
-    if mistakes := lint_mapping(loaded):
-        raise ConfigError("\n".join(mistakes))
-    for note in notes_on(loaded):
-        click.echo(f"{loaded.file.name}: {note}", err=True)
-    opened = compose.open_places(loaded, looked_at(loaded, sources))
-    inputs = compose.mapped(loaded, opened)
-    size = sum(one.reader.source.size_bytes for one in opened)
-    unusable: list[dict[str, Any]] = []
-    usable = filtered = 0
-    with Bar(size, loaded.name, shown=False if no_progress or quiet else None) as bar:
-        for name, position, judged in _rows(opened, inputs):
-            if isinstance(judged, Unusable):
-                unusable.append(_fault(name, judged, output))
-            elif isinstance(judged, Filtered):
-                filtered += 1
-            else:
-                usable += 1
-            read = usable + filtered + len(unusable)
-            bar.update(position, Totals(read=read, accepted=usable, unusable=len(unusable)), 0)
-    _tell_check(loaded, usable, filtered, unusable, output)
-    raise SystemExit(Exit.SOME_BAD if unusable else Exit.OK)
-
-
-def _fault(name: str, judged: Unusable, output: str) -> dict[str, Any]:
-    if output == "text":
-        click.echo(f"{name}:{judged.row.line}: row {judged.row.number}: {judged.code}: {judged.text}")
-    return {
-        "source": name,
-        "row": judged.row.number,
-        "line": judged.row.line,
-        "code": judged.code,
-        "reason": judged.text,
-    }
-
-
-def _tell_check(job: Job, usable: int, filtered: int, unusable: Sequence[dict[str, Any]], output: str) -> None:
-    codes = Counter(one["code"] for one in unusable)
-    if output == "json":
-        read = usable + filtered + len(unusable)
-        say_json(
-            {
-                "job": job.name,
-                "read": read,
-                "usable": usable,
-                "filtered": filtered,
-                "unusable": len(unusable),
-                "codes": codes,
-                "rows": unusable,
-            }
-        )
-        return
-    why = ", ".join(f"{code} ({count})" for code, count in codes.most_common())
-    left_out = f"{filtered} are left out by `when`, " if filtered else ""
-    click.echo(
-        f"{job.name}: {usable} rows can be sent, {left_out}{len(unusable)} are unusable{': ' if why else ''}{why}"
-    )

@@ -38,7 +38,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     ),
     "middle_name": ("middle name", "patronymic", "mname", "отчество"),
     "_bdate": (
-        "birth date", "birthdate", "birthday", "date of birth", "dob", "bdate", "born", "b day", "дата рождения",
+        "birth date", "birthdate", "birthday", "date of birth", "dob", "bdate", "born", "birth", "b day",
+        "дата рождения",
         "день рождения", "др", "д р", "рождение",
     ),
     "_regdate": (

@@ -78,6 +78,9 @@ class RowMapper:
         ends: list[Mapped] = list(map(Request, keys, sheet.rows, payloads))
         for place, problems in sheet.problems.items():
             ends[place] = _unusable(sheet.rows[place], problems)
+            if self._notebook:
+                blamed = {(column, problem.code) for problem in problems for column in problem.columns}
+                self._notebook.repairs.problems.update(blamed)
         return ends
 
     # --- search values ---
@@ -90,7 +93,7 @@ class RowMapper:
             if all(value is UNSET for value in row) and place not in sheet.problems:
                 columns = " and ".join(f"'{column}'" for part in named for column in part.columns)
                 text = f"columns {columns} are empty, and the profile is looked up by one of them"
-                sheet.note(place, Problem("missing", text))
+                sheet.note(place, Problem("missing", text, tuple(column for part in named for column in part.columns)))
 
     def _search_texts(self, sheet: Sheet) -> list[list[str]]:
         """What keys are made of: a column a field in documented order; a field that is left out is the empty text."""

@@ -6,6 +6,7 @@ Texts are looked at a column at a time: a clean column costs a few searches in o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -63,6 +64,8 @@ class Repairs:
     def __init__(self) -> None:
         """Nothing yet."""
         self._found: dict[tuple[str, str, Fault], Found] = {}
+        self.problems: Counter[tuple[str, str]] = Counter()
+        """Cells of a column that made their rows unusable, by column and code."""
 
     def __iter__(self) -> Iterator[Found]:
         """By source and column, in order of appearance."""
@@ -71,6 +74,7 @@ class Repairs:
     def clear(self) -> None:
         """Forget: rows that were only rehearsed come again."""
         self._found.clear()
+        self.problems.clear()
 
     def note(self, found_in: tuple[str, str, Fault], rows: Sequence[Row], became: Became, cells: int) -> None:
         """Count so many cells of a source and column, of which the first are in these rows."""

@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 
 IMPORTED = (
     "batchrunner.api",
+    "batchrunner.cli.check",
     "batchrunner.cli.compose",
     "batchrunner.cli.doctor",
     "batchrunner.cli.judge",
