@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.clock import as_text
 from batchrunner.ledger import EntryRecord, Pause, RunRecord, as_dict
-from batchrunner.mapping import Found
 from batchrunner.model import LimitRecord, SkipReason, State, Totals
 from batchrunner.stopwatch import Limit, Profile
 
 if TYPE_CHECKING:  # `status` tells of the past, and needs nothing of what makes a run
+    from batchrunner.mapping import Found
     from batchrunner.pipeline import Rehearsal
 
 OUTCOMES = ("accepted", "rejected", "failed", "in_doubt", "unusable", "skipped")

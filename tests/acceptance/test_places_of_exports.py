@@ -21,7 +21,7 @@ def piped(bench: Bench, content: bytes, *arguments: str) -> Ended:
         input=content,
         capture_output=True,
         cwd=bench.home,
-        env=bench._environment(),
+        env=bench.environment_of_commands(),
         timeout=DEADLINE_S,
         check=False,
     )
@@ -68,7 +68,7 @@ def test_ctrl_c_ends_the_wait_for_a_pipe(bench: Bench) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=bench.home,
-        env=bench._environment(),
+        env=bench.environment_of_commands(),
     )
     with process:
         assert process.stdin is not None

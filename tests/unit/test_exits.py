@@ -20,6 +20,7 @@ OF_ERRORS = {
     errors.ResultError: 4,
     errors.ApiRefusedUs: 4,
     errors.Unbalanced: 4,
+    errors.NotifyError: 4,
     errors.HeldBack: 6,
     errors.AlreadyRunning: 75,
 }
