@@ -13,6 +13,7 @@ from typing import TextIO
 
 import click
 
+from batchrunner.cli.ledger_repair import check, repair_
 from batchrunner.cli.look import job_name
 from batchrunner.cli.options import (
     default_ledger,
@@ -29,7 +30,11 @@ from batchrunner.ledger.copies import EXPORTED, backup, export, vacuum
 
 @click.group()
 def ledger() -> None:
-    """The ledger as a file: back it up, make it smaller, read it with other programs."""
+    """The ledger as a file: back it up, check and repair it, make it smaller, read it with other programs."""
+
+
+ledger.add_command(check)
+ledger.add_command(repair_)
 
 
 @ledger.command("backup")

@@ -56,6 +56,8 @@ class Work:
             note(f"run {name} died before it ended; this run takes its place; its open requests are in doubt")
         if settled := settle_late_answers(job, self.ledger):
             note(f"answers have come to {settled} rows of earlier runs")
+        if died:
+            self.ledger.must_be_sound()
         complete_last(job, self.ledger, died)
         # What the sandbox accepts is sent to nobody: nothing is to be guarded.
         self._guard = None if asked.sandbox or asked.no_guards else guards(self.ledger, job, self.clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ IN_MEMORY = Path(":memory:")
 
 SWITCH_WAIT_MS = 10
 """Between two tries to switch the write-ahead log on: about what another program takes to make the tables."""
+
+DAMAGED = "the ledger is damaged; look with 'batchrunner ledger check', mend with 'batchrunner ledger repair'"
 
 # Without the journal mode, which is written into the file itself: first it must be certain that the file is ours.
 PRAGMAS = (
@@ -59,6 +62,7 @@ def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connectio
             if not create:
                 raise LedgerError("does not exist: nothing was ever run with it")
             _make_private_file(path)
+        _must_not_be_cut_off(path)
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
         event.listen(engine, "connect", _prepare)
         connection = engine.connect()
@@ -94,6 +98,40 @@ def _make_private_file(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+_LARGEST_PAGE = 65_536  # written as 1
+_HEADER = struct.Struct(">16xH6xI4xI60xI")  # page size, change counter, pages, and for which change those were counted
+
+
+def _must_not_be_cut_off(path: Path) -> None:
+    """A file that has lost its end, or all of it, is never taken for a new ledger. Raises LedgerError."""
+    if not path.is_file() or not _cut_off(path):
+        return
+    if any(_size(path.with_name(path.name + end)) for end in ("-wal", "-journal")):
+        return  # another program is writing, or a log holds pages that the file does not have yet
+    if what := _cut_off(path):  # it may have been written meanwhile
+        raise LedgerError(f"{what}: {DAMAGED}")
+
+
+def _cut_off(path: Path) -> str | None:
+    size = _size(path)
+    if size == 0:
+        return "is empty, though jobs have run with it" if any(path.parent.glob(f"{path.name}.*.lock")) else None
+    with path.open("rb") as file:
+        head = file.read(_HEADER.size)
+    if len(head) < _HEADER.size or not head.startswith(b"SQLite format 3\0"):
+        return None  # SQLite says what that is
+    page, change, pages, counted_for = _HEADER.unpack(head)
+    whole = pages * (page if page > 1 else _LARGEST_PAGE)
+    return f"is cut off after {size} of {whole} bytes" if change == counted_for and size < whole else None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
     for pragma in PRAGMAS:
         connection.execute(pragma)
@@ -118,8 +156,8 @@ _HELP = (
     ("readonly", "the ledger is read-only; give yourself write permission, or name another with --ledger"),
     ("unable to open", "the file cannot be opened; check that its folder exists and that you may write there"),
     ("disk is full", "the disk is full; make room and run again: nothing that was settled is lost"),
-    ("not a database", "the file is not a ledger; name another file with --ledger"),
-    ("malformed", "the ledger is damaged; restore it from a backup before running again"),
+    ("not a database", "the file is not a ledger; name another file with --ledger, or mend it with 'ledger repair'"),
+    ("malformed", DAMAGED),
     ("disk i/o error", "the disk reports an error; check it before running again"),
 )
 

@@ -13,9 +13,9 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 from sqlalchemy import func, insert, select, update
 
-from batchrunner.errors import AlreadyRunning
+from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import IN_MEMORY, locate, open_database, saying, transaction
+from batchrunner.ledger.database import DAMAGED, IN_MEMORY, locate, open_database, saying, transaction
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
 from batchrunner.model import Claim, Key, RunId, Settled, Source, State, Totals, Who
@@ -119,6 +119,13 @@ class SqlLedger:
         open_claims = entries.c.run_id == run_id, entries.c.state == int(State.CLAIMED)
         in_doubt = update(entries).where(*open_claims).values(state=int(State.IN_DOUBT), code=DIED)
         return self.connection.execute(in_doubt).rowcount
+
+    def must_be_sound(self) -> None:
+        """Read every page, as after a crash: whatever killed a run may have hurt the disk too. Raises LedgerError."""
+        with saying(self.path):
+            told = self.connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            if told != "ok":
+                raise LedgerError(f"{DAMAGED} ({told})")
 
     def begin_run(  # noqa: PLR0913  a row of `runs`
         self,
