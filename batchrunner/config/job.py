@@ -32,8 +32,9 @@ class SourceTable(_Table):
     path: str = Field(
         description="The export: a file, a directory or a pattern as exports/*.csv, relative to the job file; or -."
     )
-    format: Literal["auto", "csv", "jsonl"] = Field(
-        default="auto", description="auto: JSONL when the name ends in .jsonl, .ndjson or .json, otherwise CSV."
+    format: Literal["auto", "csv", "jsonl", "xlsx", "parquet"] = Field(
+        default="auto",
+        description="auto: tables by their content, JSON when the name ends in .jsonl, .ndjson or .json, else CSV.",
     )
     encoding: str = Field(default="utf-8", description="Of the file. A byte-order mark is recognised by itself.")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Between the cells of a CSV record.")
@@ -56,6 +57,7 @@ class SourceTable(_Table):
     member: str | None = Field(
         default=None, min_length=1, description="Of a zip: the files that are read, as export-*.csv. Else all."
     )
+    sheet: str | None = Field(default=None, min_length=1, description="Of a workbook: the sheet. Else the first.")
     optional: tuple[str, ...] = Field(
         default=(), strict=False, description="Columns that the mapping names and a file may lack."
     )
@@ -82,17 +84,23 @@ class SourceTable(_Table):
 
     @model_validator(mode="after")
     def _options_of_csv(self) -> Self:
-        if self.format != "jsonl":
-            return self
-        for option in _OF_CSV:
+        for option in _NOT_WITH.get(self.format, ()):
             if getattr(self, option) != type(self).model_fields[option].default:
                 raise PydanticCustomError(
-                    "option", '`{option}` goes with CSV, not with format = "jsonl"; remove it', {"option": option}
+                    "option",
+                    '`{option}` goes with {others}, not with format = "{format}"; remove it',
+                    {"option": option, "others": "xlsx" if option == "sheet" else "CSV", "format": self.format},
                 )
         return self
 
 
 _OF_CSV = ("escape", "header", "columns", "skip_lines", "skip_footer", "extra_fields", "missing_fields")
+_NOT_WITH = {
+    "csv": ("sheet",),
+    "jsonl": (*_OF_CSV, "sheet"),
+    "parquet": (*_OF_CSV, "member", "sheet"),
+    "xlsx": ("escape", "missing_fields", "member"),
+}
 
 
 class TargetTable(_Table):

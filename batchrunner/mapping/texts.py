@@ -12,7 +12,17 @@ from batchrunner.config import AS_IT_STANDS, Cell, Job, Node
 from batchrunner.endpoints import DEFAULT
 from batchrunner.errors import ConfigError
 
-_READING = ("escape", "header", "columns", "skip_lines", "skip_footer", "extra_fields", "missing_fields", "member")
+_READING = (
+    "escape",
+    "header",
+    "columns",
+    "skip_lines",
+    "skip_footer",
+    "extra_fields",
+    "missing_fields",
+    "member",
+    "sheet",
+)
 """What else decides which cells a record has."""
 
 _NUMBERS = ("workflow_id", "db_id")

@@ -2,6 +2,7 @@
 
     what a job says -> files (`places`, `spool`), unpacked where they are compressed (`packed`, `zips`, `files`)
         -> lines (`lines`) -> records (`csv_records`, `dialects`, `jsonl_records`, `json_arrays`) -> chunks (`reading`)
+    workbooks and Parquet files -> records (`workbooks`, `parquet`) -> chunks (`tables`)
 
 A record that cannot become a row becomes an `Unusable` with the number and the line it has in the file:
 
@@ -14,20 +15,30 @@ A record that cannot become a row becomes an `Unusable` with the number and the 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path, PurePath
+from typing import Literal
 
 from msgspec import structs
 
 from batchrunner.config.job import SourceTable
 from batchrunner.errors import SourceError
-from batchrunner.ports import Reader
+from batchrunner.model import Source
+from batchrunner.ports import RESULT_COLUMNS, Reader
 from batchrunner.sources.csv_records import CsvFormat
 from batchrunner.sources.dialects import Dialect
-from batchrunner.sources.files import InputFile, fingerprint
+from batchrunner.sources.files import InputFile, fingerprint, os_errors, stamp_of
 from batchrunner.sources.jsonl_records import JsonlFormat
+from batchrunner.sources.packed import HEAD_BYTES, packing_of
+from batchrunner.sources.parquet import MAGIC as PARQUET_MAGIC
+from batchrunner.sources.parquet import ParquetTable
 from batchrunner.sources.reading import CHUNK_ROWS, FileReader
+from batchrunner.sources.tables import TableReader
+from batchrunner.sources.workbooks import Sheet, is_workbook
 
 __all__ = ["CHUNK_ROWS", "fingerprint", "is_jsonl", "open_source"]
+
+TableKind = Literal["xlsx", "parquet"]
 
 _JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 _PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst", ".zstd", ".zip"})
@@ -42,10 +53,11 @@ def open_source(path: Path, table: SourceTable, chunk_rows: int = CHUNK_ROWS, *,
     unknown encoding, damaged at its very start, or has a header that cannot be decoded; also for a zip whose members
     do not belong together.
     """
+    if kind := _table_kind(path, table):
+        opened = _table(kind, path, table, chunk_rows)
+        return TableReader(_source(path, called), opened, chunk_rows)
     file = InputFile.open(path, table.encoding, table.member)
-    source = fingerprint(path)
-    if called is not None:
-        source = structs.replace(source, path=called)
+    source = _source(path, called)
     if _holds_jsonl(file, table):
         return FileReader(file, source, JsonlFormat.of(file, chunk_rows), chunk_rows)
     return FileReader(file, source, CsvFormat.of(file, Dialect.of(path, table)), chunk_rows)
@@ -53,7 +65,40 @@ def open_source(path: Path, table: SourceTable, chunk_rows: int = CHUNK_ROWS, *,
 
 def is_jsonl(path: Path, table: SourceTable) -> bool:
     """Whether a file is read as JSONL: as the job says, or by the end of its name. Raises SourceError."""
+    if _table_kind(path, table):
+        return False
     return _holds_jsonl(InputFile.open(path, table.encoding, table.member), table)
+
+
+def _source(path: Path, called: str | None) -> Source:
+    source = fingerprint(path)
+    return source if called is None else structs.replace(source, path=called)
+
+
+def _table(kind: TableKind, path: Path, table: SourceTable, chunk_rows: int) -> Sheet | ParquetTable:
+    return Sheet(path, table) if kind == "xlsx" else ParquetTable(path, chunk_rows)
+
+
+def _table_kind(path: Path, table: SourceTable) -> TableKind | None:
+    """Whether a file is a table that is no text, by its content. Raises SourceError where the job says otherwise."""
+    stamp_of(path)
+    with os_errors(path), path.open("rb", buffering=0) as file:
+        head = file.read(HEAD_BYTES)
+    kind: TableKind | None = None
+    if head.startswith(PARQUET_MAGIC):
+        kind = "parquet"
+    elif packing_of(head) == "zip" and is_workbook(path):
+        kind = "xlsx"
+    if table.format in (kind, "auto"):
+        return kind
+    if table.format in ("xlsx", "parquet") and not _is_result(head):
+        raise SourceError(f"{path}: is no {table.format} file; correct `format` under [source], or remove it")
+    return None
+
+
+def _is_result(head: bytes) -> bool:
+    """Result files are CSV, whatever the source was."""
+    return head.removeprefix(BOM_UTF8).lstrip(b"\"'").startswith(RESULT_COLUMNS[0].encode())
 
 
 def _holds_jsonl(file: InputFile, table: SourceTable) -> bool:

@@ -39,14 +39,14 @@ _ARRAY_OF_OBJECTS = re.compile(r"[\ufeff\s]*\[\s*(?:\{|\]?\s*\ufffd?$)")
 
 def fingerprint(path: Path) -> Source:
     """The file as it is now: absolute path (links kept), digest of the whole content, size. Raises SourceError."""
-    _stamp(path)
-    with _os_errors(path), path.open("rb", buffering=0) as file:
+    stamp_of(path)
+    with os_errors(path), path.open("rb", buffering=0) as file:
         digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16))
         return Source(str(path.absolute()), digest.hexdigest(), file.tell())
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
+class Stamp:
     """What tells that a file has been written to."""
 
     size_bytes: int
@@ -85,7 +85,7 @@ class InputFile:
 
     path: Path
     parts: tuple[Part, ...]
-    stamp: _Stamp
+    stamp: Stamp
 
     @classmethod
     def open(cls, path: Path, encoding: str, member: str | None = None) -> InputFile:
@@ -93,9 +93,9 @@ class InputFile:
 
         Raises SourceError, also for a zip whose members are not of one encoding.
         """
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         declared = _codec(path, encoding)
-        with _os_errors(path):
+        with os_errors(path):
             parts = [_with_bom(path, part) for part in _parts(path, declared, member)]
         file = cls(path, tuple(parts), stamp)
         for part in parts[1:]:
@@ -125,7 +125,7 @@ class InputFile:
     def lines(self, place: int = 0, taken: int = 0) -> Iterator[PhysicalLines]:
         """The lines of one part, from its start. Raises SourceError when it cannot be read or has changed."""
         part = self.parts[place]
-        with _os_errors(self.path), part.open(self.path) as file:
+        with os_errors(self.path), part.open(self.path) as file:
             self._must_be_unchanged(file, "since it was opened")
             file.read(part.bom_bytes)
             name = part.name if len(self.parts) > 1 else None
@@ -148,7 +148,7 @@ class InputFile:
         self._must_be_unchanged(lines.file, "while it was read")
 
     def _must_be_unchanged(self, file: BoundedFile, when: str) -> None:
-        if _Stamp(*file.stamp()) != self.stamp:
+        if Stamp(*file.stamp()) != self.stamp:
             raise SourceError(f"{self.path}: the file changed {when}; let its export finish, then run again")
 
 
@@ -183,10 +183,10 @@ def _with_bom(path: Path, part: Part) -> Part:
     return replace(part, is_array=_ARRAY_OF_OBJECTS.match(text) is not None)
 
 
-def _stamp(path: Path) -> _Stamp:
-    """Refuse what is not a regular file before opening it: opening a pipe would wait for ever."""
+def stamp_of(path: Path) -> Stamp:
+    """What tells whether a file is written to. Refuses what is no regular file: opening a pipe would wait for ever."""
     try:
-        with _os_errors(path):
+        with os_errors(path):
             status = path.stat()
     except ValueError:  # a NUL in the name
         raise SourceError(f"{str(path)!r}: is not a possible file name; check `path` under [source]") from None
@@ -194,7 +194,7 @@ def _stamp(path: Path) -> _Stamp:
         raise SourceError(f"{path}: is a directory; name the file in it that is to be sent")
     if not stat.S_ISREG(status.st_mode):
         raise SourceError(f"{path}: is a pipe or a device; save its content to a file and name that")
-    return _Stamp(status.st_size, status.st_mtime_ns)
+    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def _codec(path: Path, encoding: str) -> str:
@@ -212,7 +212,7 @@ def _codec(path: Path, encoding: str) -> str:
 
 
 @contextmanager
-def _os_errors(path: Path) -> Iterator[None]:
+def os_errors(path: Path) -> Iterator[None]:
     """Say what the operating system says about a file as a sentence with a next step."""
     try:
         yield

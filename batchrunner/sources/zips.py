@@ -46,7 +46,7 @@ def _directory(path: Path) -> Sequence[zipfile.ZipInfo]:
             f"{path}: is a zip that is cut off or damaged ({error}); get the file again, nothing of it was read"
         ) from None
     if any(member.filename == "[Content_Types].xml" for member in members):
-        raise SourceError(f"{path}: is a workbook or another Office file; save it as CSV and name that")
+        raise SourceError(f"{path}: is an Office file; save it as CSV and name that")
     return members
 
 
