@@ -263,7 +263,7 @@ def _lists(column: _Column) -> Look | None:
 
 
 _TESTS: tuple[Callable[[_Column], Look | None], ...] = (
-    _emails, _urls, _addresses_of_machines, _structures, _dates, _words_for_yes_and_no, _phones, _numbers, _lists,
+    _structures, _emails, _urls, _addresses_of_machines, _dates, _words_for_yes_and_no, _phones, _numbers, _lists,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import codecs
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -184,6 +184,18 @@ def _read(start: _Start, options: dict[str, Any], findings: list[Finding], endin
         return _gathered(reader.columns, reader.chunks(), options, findings, whole=whole)
 
 
+def _up_to_the_cut(chunks: Iterable[Any], *, whole: bool) -> Iterator[Any]:
+    """The chunks; an array that has no end because only its start was read is no damage."""
+    given = 0
+    try:
+        for chunk in chunks:
+            yield chunk
+            given += 1
+    except SourceError:
+        if whole or not given:
+            raise
+
+
 def _gathered(
     columns: Sequence[str],
     chunks: Iterable[Any],
@@ -194,7 +206,7 @@ def _gathered(
 ) -> Sample:
     texts: dict[str, list[str]] = {column: [] for column in columns}
     rows, broken = 0, Counter[str]()
-    for chunk in chunks:
+    for chunk in _up_to_the_cut(chunks, whole=whole):
         for column, found in texts.items():
             found.extend(chunk.texts(column))
         rows += len(chunk.rows)

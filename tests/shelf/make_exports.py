@@ -133,6 +133,21 @@ EXPORTS: dict[str, Export] = {
     "packed.csv.bz2": Export(bz2.compress(AMERICAN.encode()), 3, 3),
     "packed.zip": Export(zipped("export.csv", RUSSIAN.encode()), 4, 4),
     "lines.jsonl": Export("".join(json.dumps(one) + "\n" for one in NESTED).encode(), 3, 3),
+    "nested.jsonl": Export(
+        b'{"id":1,"contact":{"email":"ann@example.com","phones":["+79001234567"]}}\n'
+        b'{"id":2,"contact":{"email":"bob@example.com","phones":[]}}\n',
+        2,
+        2,
+    ),
+    "array.json": Export(b'[{"email": "ann@example.com", "n": 1.10},\n {"email": "bob@example.com", "n": 2}]', 2, 2),
+    "damaged_cells.csv": Export(
+        (
+            "E-mail,Телефон,Имя\nann@example.com.,8 (900) 123-45-67,Анна\nbob@example.com,7.9E+10,Боб\n"
+            "cid@example.com,7.9001234567E+10,Ð˜Ð²Ð°Ð½\na@example.com; b@example.com,,NULL\n"
+        ).encode(),
+        4,
+        2,
+    ),
     "lines_under_another_name.txt": Export(
         "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in NESTED).encode(), 3, 3
     ),

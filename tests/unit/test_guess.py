@@ -252,3 +252,13 @@ def test_only_the_start_of_a_large_export_is_read(tmp_path: Path) -> None:
     sample = sample_of(head)
     assert (len(head.data), head.whole, sample.whole) == (HEAD_BYTES, False, False)
     assert (sum(sample.broken.values()), sample.rows) == (0, (HEAD_BYTES - 11) // len(line))
+
+
+def test_an_array_that_is_longer_than_the_start_is_read_up_to_the_cut() -> None:
+    """It has no end there, and that is no damage; an array that is cut off on the disk is."""
+    one = b'{"email": "p%d@example.com", "note": "' + b"x" * 600 + b'"}'
+    array = b"[" + b",".join(one % number for number in range(7000))
+    sample = sample_of(Head("a.json", array, whole=False))
+    assert sample.rows >= 6000
+    with pytest.raises(SourceError, match="cut off"):
+        sample_of(Head("a.json", array, whole=True))
