@@ -19,7 +19,11 @@ from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, TEXT_HEADERS, whole_a
 
 
 class FastTransport(httpx.AsyncBaseTransport):
-    """httpx's types over pyreqwest. Time-outs are the engine's own; those in a request's extensions are not read."""
+    """httpx's types over pyreqwest. Time-outs are the engine's own; those in a request's extensions are not read.
+
+    One event-loop thread a process, please: pyreqwest 0.15.1 crashes the interpreter when a client is made in a second
+    thread after the first has ended. A run is a process of its own, so none of ours does.
+    """
 
     def __init__(self, client: Client, pin: Pin) -> None:
         """Take the client over: it is closed with the transport."""

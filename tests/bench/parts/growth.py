@@ -55,7 +55,7 @@ def _once(url: str, rows: int, budget: Budget, before: dict[int, Run]) -> Run:
     slowest = min((one.rows_s for one in before.values()), default=ROWS_S_AT_LEAST)
     budget.need(rows / slowest * 1.15 + rows / EXPORTED_S, f"a file of {rows:,} rows")
     # A short run is one sample of a noisy machine: take the best of a few.
-    times = 3 if rows <= SMALLEST_FOR_MEMORY else 1
+    times = 3 if rows < SMALLEST_FOR_MEMORY else 1
     runs = []
     for _ in range(times):
         with home() as folder:
