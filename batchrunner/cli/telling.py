@@ -9,8 +9,10 @@ import time
 import click
 
 from batchrunner.clock import Clock, as_text
-from batchrunner.config import Job, NotifyTable
-from batchrunner.ledger import Slots, open_ledger
+from batchrunner.config import Job, MetricsTable, NotifyTable
+from batchrunner.errors import NotifyError
+from batchrunner.ledger import FINISHED, Slots, open_ledger
+from batchrunner.metrics import Measured, publish
 from batchrunner.notify import Event, Message, judge, message_of, tell
 from batchrunner.schedule import Ended, Fired, exit_of, sentence_of
 
@@ -22,10 +24,25 @@ def tell_of(job: Job, ledger: str, fired: Fired, clock: Clock) -> Event | None:
     """
     table = job.notify
     ended = _what_counts(fired)
+    if job.metrics is not None:
+        _measure(job, job.metrics, ledger, fired, clock)
     event = _event(job, ledger, ended, clock, degraded_at=5.0 if table is None else table.degraded_at)
     if table is not None and event is not None and event in table.on:
         _tell(job, table, _message(job, ledger, event, ended, fired, clock), clock)
     return event
+
+
+def _measure(job: Job, table: MetricsTable, ledger: str, fired: Fired, clock: Clock) -> None:
+    with open_ledger(ledger) as opened:
+        success_ms = Slots(opened).last_finished_ms(job.name)
+    now_ms = clock.now_ms()
+    if fired.slot_s is None and exit_of(fired.run) in FINISHED:
+        success_ms = now_ms  # a run without a slot, because a file came
+    run = Measured(job.name, fired.run.told, exit_of(fired.run), now_ms, success_ms)
+    try:
+        publish(table, job.file.parent, run)
+    except NotifyError as error:
+        click.echo(f"batchrunner: {error}", err=True)
 
 
 def _what_counts(fired: Fired) -> Ended:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from batchrunner.config.calls import EndpointName, check_numbers_of, check_parts
 from batchrunner.config.connection import ConnectionTable
 from batchrunner.config.for_xml import check_for_xml
+from batchrunner.config.metrics import MetricsTable
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
@@ -307,6 +308,7 @@ class Job(_Table):
     arrival: ArrivalTable | None = Field(default=None, description="How a night's export arrives.")
     after: AfterTable = Field(default_factory=AfterTable, description="What becomes of an export once it was loaded.")
     guards: GuardsTable = Field(default_factory=GuardsTable, description="When a run that nobody watches stops.")
+    metrics: MetricsTable | None = Field(default=None, description="Where scheduled runs leave their numbers.")
     notify: NotifyTable | None = Field(default=None, description="Who is told of scheduled runs.")
     schedule: ScheduleTable | None = Field(default=None, description="When the job runs by itself.")
     insecure: bool = Field(default=False, exclude=True, description="Certificates are not verified: --insecure.")

@@ -6,12 +6,13 @@ from batchrunner.ledger.codec import as_dict
 from batchrunner.ledger.history import Business, End, EntryRecord, History, Leftover, Place, RunRecord, Wanted
 from batchrunner.ledger.late import settle_answers
 from batchrunner.ledger.nights import Load, Nights, Pause
-from batchrunner.ledger.slots import SlotRecord, Slots
+from batchrunner.ledger.slots import FINISHED, SlotRecord, Slots
 from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
 from batchrunner.ledger.uploads import SqlUploadShelf
 
 __all__ = [
     "DIED",
+    "FINISHED",
     "Business",
     "End",
     "EntryRecord",

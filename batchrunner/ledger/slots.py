@@ -16,6 +16,9 @@ FIRED = "fired"
 PASSED = "passed"
 """No run of its own: it came before the schedule was known, or others were chosen instead."""
 
+FINISHED = (0, 1, 5)
+"""Exit codes of runs that came to the end of their rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlotRecord:
@@ -80,6 +83,13 @@ class Slots:
         values = {"run": run, "exit_code": exit_code, "ended_ms": now_ms}
         with saying(self._path), transaction(self._connection):
             self._connection.execute(update(slots).where(*_at(job, slot_s)).values(**values))
+
+    def last_finished_ms(self, job: str) -> int | None:
+        """When a slot of the job last ended with a run that came to the end of its rows."""
+        finished = slots.c.job == job, slots.c.exit_code.in_(FINISHED)
+        with saying(self._path):
+            found: int | None = self._connection.execute(select(func.max(slots.c.ended_ms)).where(*finished)).scalar()
+        return found
 
     # --- what somebody was told --------------------------------------------------------------------
 

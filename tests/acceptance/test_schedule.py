@@ -49,6 +49,7 @@ def test_what_is_due_fires_and_what_is_not_does_not(bench: Bench) -> None:
     bench.job()
     bench.csv(people(3))
     schedule(bench, "0 2 * * *", timezone="UTC")
+    (bench.home / "job.toml").open("a", encoding="utf-8").write(table("metrics", {"textfile_dir": "."}))
     first, second = (bench.cli("schedule", "fire", "job.toml", "--output", "json") for _ in range(2))
     assert (first.code, second.code) == (0, 0), first.told() + second.told()
     (fired,) = first.json["fired"]
@@ -58,6 +59,9 @@ def test_what_is_due_fires_and_what_is_not_does_not(bench: Bench) -> None:
     (slot,) = slots(bench)
     assert (slot["state"], slot["run"], slot["exit_code"]) == ("fired", fired["run"]["run"], 0)
     assert fired["slot"].endswith("T02:00:00Z")
+    measured = (bench.home / "batchrunner-welcome.prom").read_text(encoding="utf-8")
+    assert 'batchrunner_last_run_rows{batch="welcome",outcome="accepted"} 3.0' in measured
+    assert "batchrunner_last_success_timestamp_seconds" in measured
 
 
 def test_a_job_on_a_one_second_schedule(scheduled: Bench) -> None:
