@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -352,4 +353,4 @@ class Job(_Table):
 
     def beside(self, path: str) -> Path:
         """A path that is written relative to the job file."""
-        return (self.file.parent / Path(path).expanduser()).absolute()
+        return (self.file.parent / os.path.expanduser(path)).absolute()  # noqa: PTH111  pathlib's raises where nobody has that name

@@ -41,7 +41,7 @@ PRAGMAS = (
 def locate(ledger: str) -> Path:
     """The file behind `--ledger URL|PATH`. Raises LedgerError for a database we do not speak yet."""
     if "://" not in ledger:
-        return Path(ledger).expanduser().resolve()
+        return _file(ledger)
     try:
         url = make_url(ledger)
     except ArgumentError as error:
@@ -49,7 +49,14 @@ def locate(ledger: str) -> Path:
     if url.get_backend_name() != "sqlite" or not url.database:
         shown = url.render_as_string(hide_password=True)
         raise LedgerError(f"{shown}: this version keeps ledgers in SQLite files; write a path, or sqlite:///path")
-    return Path(url.database).expanduser().resolve()
+    return _file(url.database)
+
+
+def _file(name: str) -> Path:
+    try:
+        return Path(os.path.expanduser(name)).resolve()  # noqa: PTH111  pathlib's raises where nobody has that name
+    except ValueError:
+        raise LedgerError(f"{name!r}: is not a possible file name; name another with --ledger") from None
 
 
 def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connection]:

@@ -11,6 +11,7 @@ Two steps, so that one may choose among places before anything is fetched: `plac
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +62,12 @@ def places(spec: str, folder: Path) -> list[Place]:
     """
     if spec == STDIN:
         return [StandardInput()]
-    path = folder / Path(spec).expanduser()
+    path = folder / os.path.expanduser(spec)  # noqa: PTH111  pathlib's raises where nobody has that name
     if path.is_dir():
         visible = [one for one in sorted(path.iterdir()) if not one.name.startswith(".")]
         return _files(visible, f"{path}: is a directory without files in it")
     if glob.has_magic(spec) and not _exists(path):
-        pattern = str(Path(spec).expanduser())
+        pattern = os.path.expanduser(spec)  # noqa: PTH111  pathlib's raises where nobody has that name
         found = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207  may be absolute
         return _files([folder / one for one in found], f"{path}: no file matches this pattern")
     return [LocalFile(path)]
