@@ -16,8 +16,11 @@ from batchrunner.model import Value
 
 Sure = Literal["documented", "sister", "inferred"]
 
-ANSWER_BYTES = 1 << 20
-"""What is read of the answer to a single call, which has a hundred bytes."""
+BATCH_BYTES = 10_000_000
+"""Of a request about many profiles, without files [documented]."""
+
+BATCH_ROWS = 10_000
+"""More in one request are not recommended [documented]."""
 
 FLAGS = ("skip_triggers", "skip_invalid_subscriptions", "detect_geo")
 """Fields of the body that say how an import is done."""
@@ -38,6 +41,12 @@ class Endpoint(Value, frozen=True):
     """What it calls the field with the scenario's number."""
     database: Literal["no", "may", "must"] = "no"
     """Whether it has the field `db_id`, and cannot do without."""
+    item: Literal["wrapped", "flat"] | None = None
+    """How a profile stands in a request about many, unless the job says otherwise; None: a request is about one."""
+    alone: str = ""
+    """Of a call about many: the call for a row that has `content` or `attach`, which a batch has no place for."""
+    queued: bool = False
+    """It is answered with the number of a task: accepted means queued, and there is no profile id."""
     sure: Sure = "documented"
 
     @property
@@ -57,8 +66,39 @@ _ALL = (
         takes=_IMPORT | _MESSAGE,
         scenario="workflow_id",
     ),
+    Endpoint(
+        "workflows/import_and_start_batch",
+        family="workflows/import_and_start",
+        engages=True,
+        takes=_IMPORT | _MESSAGE,
+        scenario="workflow_id",
+        item="wrapped",
+        alone="workflows/import_and_start",
+        sure="inferred",
+    ),
+    Endpoint(
+        "workflows/import_and_start_batch_task",
+        family="workflows/import_and_start",
+        engages=True,
+        takes=_IMPORT | _MESSAGE,
+        scenario="workflow_id",
+        item="wrapped",
+        alone="workflows/import_and_start",
+        queued=True,
+        sure="inferred",
+    ),
     Endpoint("workflows/start", family="workflows/start", engages=True, takes=_MESSAGE, scenario="id", sure="inferred"),
     Endpoint("profiles/import", family="profiles/import", engages=False, takes=_IMPORT, database="must"),
+    Endpoint(
+        "profiles/import_batch",
+        family="profiles/import",
+        engages=False,
+        takes=_IMPORT,
+        database="must",
+        item="flat",
+        alone="profiles/import",
+        sure="sister",
+    ),
     Endpoint("profiles/update", family="profiles/update", engages=False, takes=_IMPORT, database="may", sure="sister"),
 )
 

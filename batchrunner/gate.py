@@ -19,6 +19,9 @@ class SendNew(Value, frozen=True):
 class SendSame(Value, frozen=True):
     """Send again under the Request-ID of the earlier claim, so that the platform recognises a repeat."""
 
+    or_new: bool = False
+    """Where the very same request cannot be made again, a new one may be: nobody is engaged, or a person decided so."""
+
 
 class Hold(Value, frozen=True):
     """Do not send."""
@@ -66,7 +69,7 @@ def judge(standing: Standing | None, run: RunId, policy: GatePolicy, now_ms: int
             return SendNew()
         case State.RESEND:
             safe = not standing.replayed and within_window(standing.requested_at_ms, now_ms, policy.window_ms)
-            return SendSame() if safe else SendNew()
+            return SendSame(or_new=True) if safe else SendNew()
         case State.IN_DOUBT | State.CLAIMED:
             return _judge_in_doubt(standing, policy, now_ms)
 
@@ -81,7 +84,7 @@ def _judge_in_doubt(standing: Standing, policy: GatePolicy, now_ms: int) -> Deci
         return Hold(SkipReason.IN_DOUBT)
     # A replayed error answers every repeat of this Request-ID alike: sending it again tells us nothing new.
     if not standing.replayed and within_window(standing.requested_at_ms, now_ms, policy.window_ms):
-        return SendSame()
+        return SendSame(or_new=policy.repeat_safe)
     if policy.repeat_safe:
         return SendNew()
     return Hold(SkipReason.IN_DOUBT if standing.replayed else SkipReason.WINDOW)

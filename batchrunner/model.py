@@ -203,6 +203,39 @@ class Settled(Value, frozen=True):
     elapsed_ms: int = 0
     refusal: str | None = None
     """The API refused us and not the row: why the run must stop."""
+    whole: bool = False
+    """The outcome is that of the whole parcel the claim was part of: which row is to blame was not said."""
+
+
+class Parcel(Value, frozen=True):
+    """Claims that leave as one request, under the one Request-ID that they share."""
+
+    claims: tuple[Claim, ...]
+
+    @property
+    def lead(self) -> Claim:
+        """A claim that stands for all of them: doubtful when one of them is."""
+        first = self.claims[0]
+        doubtful = any(claim.doubtful for claim in self.claims)
+        return first if first.doubtful == doubtful else msgspec.structs.replace(first, doubtful=True)
+
+
+class ParcelRecord(Value, frozen=True):
+    """What the ledger keeps of a parcel: enough to know whether the very same can be put together again."""
+
+    request_id: RequestId
+    rows: int
+    digest: bytes
+    """16 bytes over the payloads in their order."""
+
+
+class Shape(Value, frozen=True):
+    """How an installation is asked about many profiles at once."""
+
+    installation: str
+    endpoint: str
+    written: str
+    """The format, and how an item is written."""
 
 
 # --- what a run adds up to ---------------------------------------------------------------------

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from batchrunner.model import (
     Claim,
     EntryRef,
     Key,
     Mapped,
+    Parcel,
+    ParcelRecord,
     RequestId,
     RunId,
     Settled,
@@ -84,6 +86,15 @@ class Standing(Value, frozen=True):
     replayed: bool
 
 
+class Onward(Value, frozen=True):
+    """What else an exchange makes durable, where rows do not go alone."""
+
+    claims: Sequence[Claim] = ()
+    """Claims of this run that go on under another Request-ID."""
+    parcels: Sequence[ParcelRecord] = ()
+    """Parcels that are about to leave for the first time."""
+
+
 class Ledger(Protocol):
     """The memory, as a run uses it. One writer; every method that writes is durable when it returns."""
 
@@ -95,8 +106,19 @@ class Ledger(Protocol):
         """The latest run in which something was accepted for a person; people it never was for are absent."""
         ...
 
-    def exchange(self, run: RunId, settled: Sequence[Settled], claims: Sequence[Claim], totals: Totals) -> None:
+    def exchange(
+        self,
+        run: RunId,
+        settled: Sequence[Settled],
+        claims: Sequence[Claim],
+        totals: Totals,
+        onward: Onward | None = None,
+    ) -> None:
         """In one transaction: settle what came, claim what goes next, and note the run's totals."""
+        ...
+
+    def parcels(self, request_ids: Collection[RequestId]) -> Mapping[RequestId, ParcelRecord]:
+        """Which of these Request-IDs were those of parcels, and what is known of them."""
         ...
 
     def count_states(self, run: RunId) -> Mapping[State, int]:
@@ -133,6 +155,15 @@ class Submitter(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+        ...
+
+
+@runtime_checkable
+class ParcelSubmitter(Submitter, Protocol):
+    """A submitter that takes parcels, too."""
+
+    async def submit_parcel(self, parcel: Parcel) -> list[Settled]:
+        """Send a parcel until it is settled: an end for each of its claims. Never raises, as `submit`."""
         ...
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from batchrunner.api.answers import LARGEST_ANSWER_BYTES, LONGEST_TEXT, read_answer
 from batchrunner.api.codes import ERROR_CODES, ErrorCode, Kind
 from batchrunner.api.exceptions import EXCEPTIONS, read_exception
+from batchrunner.api.parcels import Items, ParcelApi
 from batchrunner.api.requests import PATH, Api, Preview
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "PATH",
     "Api",
     "ErrorCode",
+    "Items",
     "Kind",
+    "ParcelApi",
     "Preview",
     "read_answer",
     "read_exception",

@@ -39,7 +39,7 @@ _REFUSED_IN_5XX = (401, 402, 403, 501)
 """Error codes that are believed even when the HTTP status says 5xx: the API itself turned us away."""
 
 
-class _Said(msgspec.Struct):
+class Said(msgspec.Struct):
     """The documented body of an answer."""
 
     error: int
@@ -47,33 +47,34 @@ class _Said(msgspec.Struct):
     profile_id: str | None = None
 
 
-_documented = msgspec.json.Decoder(_Said)
+_documented = msgspec.json.Decoder(Said)
 _INT_LIKE = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 
 
 def read_answer(response: httpx.Response) -> Verdict:
     """What an answer that was read to its end means. Pure."""
     status = response.status_code
-    content = _content(response)
+    content = content_of(response)
     said = _read_body(content)
     if 200 <= status < 300:  # noqa: PLR2004  success
-        return _unparsable(response, content) if said is None else _by_code(said, response)
+        return _unparsable(response, content) if said is None else by_code(said, response)
     if 300 <= status < 400:  # noqa: PLR2004  redirects
         return _redirected(response)
     if status == 429:  # noqa: PLR2004  too many requests
         return Throttled(_retry_after_s(response))
     if 400 <= status < 500:  # noqa: PLR2004  refusals
-        return _by_refusal(said, response) if said is None or said.error == 0 else _by_code(said, response)
+        return _by_refusal(said, response) if said is None or said.error == 0 else by_code(said, response)
     return _by_server_error(said, response)
 
 
-def _content(response: httpx.Response) -> bytes:
+def content_of(response: httpx.Response) -> bytes:
+    """The body."""
     # The bytes as the transport gave them: `response.content` costs ten times more, and would decompress them.
     stream = response.stream
     return b"".join(stream) if isinstance(stream, httpx.ByteStream) else response.content
 
 
-def _read_body(content: bytes) -> _Said | None:
+def _read_body(content: bytes) -> Said | None:
     """The body, if it is one of the API. None: it is not, or cannot be trusted."""
     if len(content) > LARGEST_ANSWER_BYTES:
         return None
@@ -83,16 +84,20 @@ def _read_body(content: bytes) -> _Said | None:
         return _read_tolerantly(content)
 
 
-def _read_tolerantly(content: bytes) -> _Said | None:
+def _read_tolerantly(content: bytes) -> Said | None:
     """Accept what older or newer versions may say: XML, `"error": "0"`, a number as profile_id, a byte-order mark."""
-    body = read_values(content)
+    return read_said(read_values(content))
+
+
+def read_said(body: object) -> Said | None:
+    """The three documented fields, of whole answers and of the items of one."""
     if not isinstance(body, dict):
         return None
     error = _int_like(body.get("error"))
     if error is None:
         return None
     profile_id = body.get("profile_id")
-    return _Said(error, _text_of(body.get("error_text")), None if profile_id is None else _text_of(profile_id))
+    return Said(error, _text_of(body.get("error_text")), None if profile_id is None else _text_of(profile_id))
 
 
 def read_values(content: bytes) -> object:
@@ -118,14 +123,14 @@ def _text_of(value: Any) -> str:  # noqa: ANN401  any JSON value
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _by_code(said: _Said, response: httpx.Response) -> Verdict:
-    """The API speaks for itself: the body's `error` decides."""
+def by_code(said: Said, response: httpx.Response) -> Verdict:
+    """The API speaks for itself: `error` decides."""
     if said.error == 0:
-        return Answered(Accepted(said.profile_id or None), _is_replayed(response))
+        return Answered(Accepted(said.profile_id or None), is_replayed(response))
     known = ERROR_CODES.get(said.error)
     code, text = str(said.error), cut(said.error_text or (known.meaning if known else "no text"))
     match known.kind if known else None:
-        case Kind.REFUSED_US if _is_replayed(response):
+        case Kind.REFUSED_US if is_replayed(response):
             # The refusal of an earlier attempt, told again: it says nothing of how we stand now.
             return Doubtful(
                 code, f"the platform repeats an earlier refusal: {text}", None, replayed=True, transient=False
@@ -135,31 +140,31 @@ def _by_code(said: _Said, response: httpx.Response) -> Verdict:
         case Kind.THROTTLED:
             return Throttled(_retry_after_s(response))
         case Kind.IN_DOUBT:
-            return Doubtful(code, text, _retry_after_s(response), _is_replayed(response), transient=True)
+            return Doubtful(code, text, _retry_after_s(response), is_replayed(response), transient=True)
         case None:
-            return Answered(Rejected(code, cut(f"unlisted error: {text}")), _is_replayed(response))
+            return Answered(Rejected(code, cut(f"unlisted error: {text}")), is_replayed(response))
         case _:
-            return Answered(Rejected(code, text), _is_replayed(response))
+            return Answered(Rejected(code, text), is_replayed(response))
 
 
-def _by_refusal(said: _Said | None, response: httpx.Response) -> Verdict:
+def _by_refusal(said: Said | None, response: httpx.Response) -> Verdict:
     """4xx without a body of the API: something in front of it answered. Or with a body that contradicts it."""
     status = response.status_code
     if said is None and status == 413:  # noqa: PLR2004  body too large
         return Answered(Rejected("http_413", "a server in front of the API says that the request is too large"))
     if said is None and (reason := _REFUSED_STATUSES.get(status)):
         return RefusedUs(f"http_{status}", f"HTTP {status}: {reason}")
-    text = _evidence(response, _content(response))
-    return Doubtful(f"http_{status}", text, _retry_after_s(response), _is_replayed(response))
+    text = _evidence(response, content_of(response))
+    return Doubtful(f"http_{status}", text, _retry_after_s(response), is_replayed(response))
 
 
-def _by_server_error(said: _Said | None, response: httpx.Response) -> Verdict:
+def _by_server_error(said: Said | None, response: httpx.Response) -> Verdict:
     """5xx, whatever the body: the API may have done its work before something behind or before it failed."""
     if said is not None and said.error in _REFUSED_IN_5XX:
-        return _by_code(said, response)
-    text = cut(f"error {said.error}: {said.error_text}") if said else _evidence(response, _content(response))
+        return by_code(said, response)
+    text = cut(f"error {said.error}: {said.error_text}") if said else _evidence(response, content_of(response))
     code = f"http_{response.status_code}"
-    return Doubtful(code, text, _retry_after_s(response), _is_replayed(response), transient=True)
+    return Doubtful(code, text, _retry_after_s(response), is_replayed(response), transient=True)
 
 
 def _redirected(response: httpx.Response) -> RefusedUs:
@@ -179,14 +184,15 @@ def _host_of(location: str) -> str:
 
 
 def _unparsable(response: httpx.Response, content: bytes) -> Doubtful:
-    return Doubtful("unparsable", _evidence(response, content), _retry_after_s(response), _is_replayed(response))
+    return Doubtful("unparsable", _evidence(response, content), _retry_after_s(response), is_replayed(response))
 
 
 _DUPLICATE = (b"duplicate-request", b"x-duplicate-request")
 _DUPLICATE_TEXTS = ("duplicate-request", "x-duplicate-request")
 
 
-def _is_replayed(response: httpx.Response) -> bool:
+def is_replayed(response: httpx.Response) -> bool:
+    """Whether the platform says that it has answered this Request-ID before."""
     texts = response.extensions.get(TEXT_HEADERS)  # where they are, nobody has to make httpx.Headers of them
     if texts is not None:
         return any(name in _DUPLICATE_TEXTS and value.strip().lower() == "true" for name, value in texts)

@@ -16,7 +16,7 @@ from batchrunner.api.light import LightRequest
 from batchrunner.api.xml import as_xml, element
 from batchrunner.endpoints import DEFAULT, Endpoint
 from batchrunner.errors import ConfigError
-from batchrunner.model import Claim
+from batchrunner.model import Claim, RequestId
 from batchrunner.retrying import Verdict
 
 PATH = DEFAULT.path
@@ -87,8 +87,11 @@ class Api:
 
     def request_for(self, claim: Claim) -> httpx.Request:
         """The HTTP request of a claim: the same one for each attempt, with the same Request-ID."""
-        body = self._body(claim.request.payload)
-        request_id = claim.request_id
+        return self.said(claim.request.payload, claim.request_id)
+
+    def said(self, payload: bytes, request_id: RequestId) -> httpx.Request:
+        """The HTTP request with this body, given as canonical JSON without the token, under this Request-ID."""
+        body = self._body(payload)
         headers = [
             *self._headers,
             ("Request-ID", request_id),

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from batchrunner.api import Api
+from batchrunner.cli.batches import carriage_of, in_batches, parcel_api, taking_parcels
 from batchrunner.cli.broker import attempt_limit_s, broker_line
 from batchrunner.cli.options import state_dir
 from batchrunner.cli.uploading import seeing_to_files
@@ -227,7 +228,8 @@ def window_opener(
 
     def make_submitter() -> Submitter:
         facts = facts_of(job)
-        api = Api(job.target, token, job.target.call, job.target.format)
+        many = parcel_api(job, token) if in_batches(job) else None
+        api = many.alone if many else Api(job.target, token, job.target.call, job.target.format)
         transport = broker_line(job, facts) or make_transport(job.target.transport, facts, job.limits.most_in_flight)
         slots = None if limit is None else Slots(limit, clock)
         throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
@@ -235,7 +237,8 @@ def window_opener(
         policy = retry_policy(job)
         limit_s = attempt_limit_s(job, facts) or api.attempt_limit_s + (facts.send_timeout_s or 0.0)
         submitter = HttpSubmitter(api, transport, throttle, policy, clock, random.random, limit_s)
-        return seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s)
+        alone = seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s)
+        return alone if many is None else taking_parcels(submitter, alone, many)
 
     limit_now = None if limit is None else lambda: limit.limit
     return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now, watch)
@@ -283,6 +286,7 @@ def go(
         clock=clock,
         watch=watch,
         guard=guard,
+        carriage=carriage_of(job, ledger, clock),
     ).go()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from batchrunner.api import Api
 from batchrunner.cli import compose
+from batchrunner.cli.batches import Shown
 from batchrunner.cli.night import looked_at
 from batchrunner.cli.options import (
     ending_well,
@@ -52,9 +52,9 @@ def preview(job: Path, sources: tuple[str, ...], count: int, output: str, quiet:
     del quiet
     loaded = load_job(job)
     opened = compose.open_places(loaded, looked_at(loaded, sources))
-    api = Api(loaded.target, _token_or_mask(loaded), loaded.target.call, loaded.target.format)
+    said = Shown(loaded, _token_or_mask(loaded))
     rows = islice(_rows(opened, compose.mapped(loaded, opened)), count)
-    shown = [_shown(api, name, judged) for name, _, judged in rows]
+    shown = [_shown(said, name, judged) for name, _, judged in rows]
     if output == "json":
         say_json({"job": loaded.name, "rows": shown})
         return
@@ -69,13 +69,13 @@ def _token_or_mask(job: Job) -> str:
         return "no-token-set"
 
 
-def _shown(api: Api, name: str, judged: Mapped) -> dict[str, Any]:
+def _shown(said: Shown, name: str, judged: Mapped) -> dict[str, Any]:
     where = {"source": name, "row": judged.row.number, "line": judged.row.line}
     if isinstance(judged, Unusable):
         return {**where, "unusable": judged.code, "reason": judged.text}
     if isinstance(judged, Filtered):
         return {**where, "skipped": judged.reason.value, "reason": REASONS[judged.reason]}
-    masked = api.masked(api.request_for(Claim(1, judged, EXAMPLE_ID, 0)))
+    masked = said.request_of(Claim(1, judged, EXAMPLE_ID, 0))
     headers = [list(header) for header in masked.headers]
     return {**where, "method": masked.method, "url": masked.url, "headers": headers, "body": masked.body}
 

@@ -11,6 +11,7 @@ import click
 
 from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, asked, sending_options, target
+from batchrunner.cli.batches import in_batches
 from batchrunner.cli.night import Night, this_night
 from batchrunner.cli.options import ending_well, job_argument, logging_options, sources_argument
 from batchrunner.cli.work import Work, rehearsed, tell, tell_event
@@ -85,7 +86,7 @@ def _send(
     if wish.allow_resend and wish.limit is None:
         # Agreed for the whole file: a trial of a few rows is no consent for the rest.
         work.ledger.retire_mappings(job.name, but=mapping_text(job))
-    gate = PlainGate(work.ledger, work.run, compose.gate_policy(job), work.clock)
+    gate = PlainGate(work.ledger, work.run, compose.gate_policy(job), work.clock, in_parcels=in_batches(job))
     ended = work.go(night.counted(feed(inputs, gate, wish.limit, watch=work.watch)))
     ended = night.over(work.ledger, work.run, sources, ended, whole=wish.limit is None)
     return work.end(ended, night.archived)
@@ -93,5 +94,5 @@ def _send(
 
 def _rehearse(job: Job, sources: Sequence[compose.OpenSource], inputs: Sequence[Input], wish: Asked) -> None:
     with SqlLedger.for_reading(wish.ledger) as ledger:
-        gate = PlainGate(ledger, RunId(0), compose.gate_policy(job), SystemClock())
+        gate = PlainGate(ledger, RunId(0), compose.gate_policy(job), SystemClock(), in_parcels=in_batches(job))
         rehearsed(job, sources, feed(inputs, gate, wish.limit), ledger, wish)

@@ -9,7 +9,15 @@ from pydantic_core import PydanticCustomError
 
 from batchrunner.endpoints import ENDPOINTS, FLAGS
 
-EndpointName = Literal["workflows/import_and_start", "workflows/start", "profiles/import", "profiles/update"]
+EndpointName = Literal[
+    "workflows/import_and_start",
+    "workflows/import_and_start_batch",
+    "workflows/import_and_start_batch_task",
+    "workflows/start",
+    "profiles/import",
+    "profiles/import_batch",
+    "profiles/update",
+]
 
 _PARTS = ("data", "content", "attach", *FLAGS)
 _WHY = {
@@ -57,11 +65,19 @@ class Asks(Protocol):
 
     @property
     def target(self) -> NamesCall: ...  # noqa: D102
+    @property
+    def request(self) -> object: ...  # noqa: D102
 
 
 def notes_on(job: Asks) -> Iterator[str]:
     """What a user should know of the call before relying on it, a sentence each."""
     call = ENDPOINTS[job.target.endpoint]
+    alone = [name for name in ("content", "attach") if getattr(job.request, name)]
+    if call.item is not None and alone and call.takes.issuperset(alone):
+        yield (
+            f"request.{' and request.'.join(alone)}: a batch has no place for it; rows that have it are sent one by "
+            f"one, through {call.alone}"
+        )
     if call.sure == "inferred":
         yield (
             f"target.endpoint: how {call.name} is asked is inferred, the vendor's text does not say it; "

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from batchrunner.config.batch import BatchTable
 from batchrunner.config.calls import EndpointName, check_numbers_of, check_parts
 from batchrunner.config.connection import ConnectionTable
 from batchrunner.config.for_xml import check_for_xml
@@ -300,6 +301,7 @@ class Job(_Table):
     target: TargetTable
     connection: ConnectionTable = Field(default_factory=ConnectionTable)
     request: RequestTable
+    batch: BatchTable = Field(default_factory=BatchTable)
     rules: RulesTable = Field(default_factory=RulesTable)
     limits: LimitsTable = Field(default_factory=LimitsTable)
     repair: RepairTable = Field(default_factory=RepairTable)
@@ -334,6 +336,10 @@ class Job(_Table):
     @model_validator(mode="after")
     def _parts_of_the_call(self) -> Self:
         check_parts(self.target, self.request)
+        if self.batch.model_fields_set and self.target.call.item is None:
+            raise PydanticCustomError(
+                "batch", "[batch] goes with the calls about many profiles; remove it, or choose one by target.endpoint"
+            )
         if self.target.format == "xml":
             check_for_xml(self.request, self.rules)
             if self.rabbitmq is not None:

@@ -194,7 +194,34 @@ def _notices(connection: Connection) -> None:
     metadata.create_all(connection, tables=[notices])
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads, _notices)
+# Rows that went as one request are answered as one: they may be sent again only as they were.
+parcels = Table(
+    "parcels",
+    metadata,
+    Column("request_id", LargeBinary(16), primary_key=True),
+    Column("run_id", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("digest", LargeBinary(16), nullable=False),  # over the payloads in their order
+    sqlite_with_rowid=False,
+)
+
+# How a platform was asked about many profiles at once, when it gave an answer that was understood.
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("installation", String(200), primary_key=True),
+    Column("endpoint", String(80), primary_key=True),
+    Column("written", String(40), primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
+
+def _parcels(connection: Connection) -> None:
+    """Requests about many profiles."""
+    metadata.create_all(connection, tables=[parcels, shapes])
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads, _notices, _parcels)
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
 A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a

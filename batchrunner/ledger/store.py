@@ -16,10 +16,23 @@ from sqlalchemy import func, insert, select, update
 from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import DAMAGED, IN_MEMORY, locate, open_database, saying, transaction
+from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
-from batchrunner.model import Claim, Key, RunId, Settled, Source, State, Totals, Who
-from batchrunner.ports import Standing
+from batchrunner.model import (
+    Claim,
+    Key,
+    ParcelRecord,
+    RequestId,
+    RunId,
+    Settled,
+    Shape,
+    Source,
+    State,
+    Totals,
+    Who,
+)
+from batchrunner.ports import Onward, Standing
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 LOCK_PATIENCE_S = 0.5
@@ -211,7 +224,14 @@ class SqlLedger:
                     found[who] = RunId(last)
         return found
 
-    def exchange(self, run: RunId, settled: Sequence[Settled], claims: Sequence[Claim], totals: Totals) -> None:
+    def exchange(
+        self,
+        run: RunId,
+        settled: Sequence[Settled],
+        claims: Sequence[Claim],
+        totals: Totals,
+        onward: Onward | None = None,
+    ) -> None:
         """In one transaction: settle what came, claim what goes next, and note the run's totals."""
         with saying(self.path), transaction(self.connection):
             if settled:
@@ -221,9 +241,26 @@ class SqlLedger:
                 self._statements.take_over([(run, ref.run, ref.source_no, ref.row_number) for ref in taken])
             if claims:
                 self._statements.insert_claims(codec.claim_values(run, claims))
+            if onward is not None:
+                note_onward(self.connection, run, onward)
             self._statements.note_totals([(codec.pack_totals(totals), run)])
             self.watch.lap("claim")
         self.watch.lap("commit")
+
+    def parcels(self, request_ids: Collection[RequestId]) -> Mapping[RequestId, ParcelRecord]:
+        """Which of these Request-IDs were those of parcels, and what is known of them."""
+        with saying(self.path):
+            return find_parcels(self.connection, request_ids)
+
+    def knows_shape(self, shape: Shape) -> bool:
+        """Whether an answer to a request of this shape was ever understood."""
+        with saying(self.path):
+            return knows_shape(self.connection, shape)
+
+    def note_shape(self, shape: Shape, now_ms: int) -> None:
+        """Remember that it was."""
+        with saying(self.path), transaction(self.connection):
+            note_shape(self.connection, shape, now_ms)
 
     def count_states(self, run: RunId) -> Mapping[State, int]:
         """How many entries of a run stand in each state: the independent count that totals must agree with."""

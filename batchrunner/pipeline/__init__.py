@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.pipeline.admission import Admission, Batch
+from batchrunner.pipeline.carriage import Carriage
 from batchrunner.pipeline.feed import Input, PlainGate, feed, in_file_order
 from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
 from batchrunner.pipeline.retry import LeftoverGate, RetryGate
@@ -13,6 +14,7 @@ from batchrunner.pipeline.window import Window
 __all__ = [
     "Admission",
     "Batch",
+    "Carriage",
     "Ended",
     "Guard",
     "Input",

@@ -11,7 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from batchrunner.gate import Decision, Hold
-from batchrunner.model import EntryRef, Filtered, Key, Request, RequestId, Skipped, SkipReason, Unusable, Value, Who
+from batchrunner.model import (
+    EntryRef,
+    Filtered,
+    Key,
+    ParcelRecord,
+    Request,
+    RequestId,
+    Skipped,
+    SkipReason,
+    Unusable,
+    Value,
+    Who,
+)
 
 ROWS_A_QUESTION = 1_000
 """Rows about which the gate is asked at once."""
@@ -29,6 +41,8 @@ class Judgement(Value, frozen=True):
     requested_at_ms: int = 0
     doubtful: bool = False
     takes_over: tuple[EntryRef, ...] = ()
+    parcel: ParcelRecord | None = None
+    """The earlier claim left as part of it, so it can only be repeated with all the others."""
 
 
 class Candidate(Value, frozen=True):

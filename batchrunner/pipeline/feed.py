@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec.structs import replace
+
 from batchrunner.clock import Clock
 from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame, judge
-from batchrunner.model import EntryRef, Mapped, Request, RunId, SkipReason, State, Who
+from batchrunner.model import EntryRef, Mapped, ParcelRecord, Request, RequestId, RunId, SkipReason, State, Who
 from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judged, Judgement
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
@@ -35,6 +37,9 @@ HELD = {reason: Judgement(Hold(reason)) for reason in SkipReason}
 """Of nearly every row of a second one."""
 
 
+_DOUBTFUL = (State.CLAIMED, State.IN_DOUBT, State.RESEND)
+
+
 class Gatekeeper(Protocol):
     """Asks the ledger about rows, and judges."""
 
@@ -46,8 +51,11 @@ class Gatekeeper(Protocol):
 class PlainGate:
     """The gate of `run`: every row of the file is judged by its key."""
 
-    def __init__(self, ledger: Ledger, run: RunId, policy: GatePolicy, clock: Clock) -> None:
-        """Judge for this run."""
+    def __init__(
+        self, ledger: Ledger, run: RunId, policy: GatePolicy, clock: Clock, *, in_parcels: bool = False
+    ) -> None:
+        """Judge for this run. With `in_parcels`, the run can repeat a request about many rows."""
+        self._in_parcels = in_parcels
         self._ledger = ledger
         self._run = run
         self._policy = policy
@@ -60,12 +68,31 @@ class PlainGate:
         ended_badly = [(key, stands) for key, stands in standing.items() if stands.state in _ENDED_BADLY]
         replaced = self.replaced([(Who(key[:8]), stands) for key, stands in ended_badly]) if ended_badly else _NONE
         now_ms = self._clock.now_ms()
-        return [
+        judged: list[Judged] = [
             row
             if not isinstance(row, Request)
             else (row, self._judgement(known, replaced, now_ms) if (known := standing.get(row.key)) else NEW)
             for row in rows
         ]
+        return self._as_they_left(judged) if any(one.state in _DOUBTFUL for one in standing.values()) else judged
+
+    def _as_they_left(self, judged: list[Judged]) -> list[Judged]:
+        """What left together is answered together: under its Request-ID, only the very same may leave again."""
+        again = [one[1].request_id for one in judged if isinstance(one, tuple) and one[1].request_id is not None]
+        parcels = self._ledger.parcels(again) if again else {}
+        if not parcels:
+            return judged
+        return [self._as_it_left(one, parcels) for one in judged]
+
+    def _as_it_left(self, judged: Judged, parcels: Mapping[RequestId, ParcelRecord]) -> Judged:
+        if not isinstance(judged, tuple) or judged[1].request_id is None:
+            return judged
+        request, judgement = judged
+        parcel = parcels.get(judged[1].request_id)
+        return judged if parcel is None else (request, self._of_parcel(judgement, parcel))
+
+    def _of_parcel(self, judgement: Judgement, parcel: ParcelRecord) -> Judgement:
+        return replace(judgement, parcel=parcel) if self._in_parcels else apart(judgement)
 
     def _judgement(self, known: Standing, replaced: set[EntryRef], now_ms: int) -> Judgement:
         judgement = self.judgement(known, now_ms)
@@ -87,10 +114,17 @@ class PlainGate:
         decision = judge(standing, self._run, self._policy, now_ms)
         if isinstance(decision, Hold):
             return HELD[decision.reason]
-        doubtful = standing.state in (State.CLAIMED, State.IN_DOUBT, State.RESEND)
+        doubtful = standing.state in _DOUBTFUL
         if isinstance(decision, SendSame):
             return Judgement(decision, standing.request_id, standing.requested_at_ms, doubtful, (standing.ref,))
         return Judgement(decision, doubtful=doubtful, takes_over=(standing.ref,))
+
+
+def apart(judgement: Judgement) -> Judgement:
+    """What becomes of a row whose earlier request cannot be made again as it was."""
+    if isinstance(judgement.decision, SendSame) and judgement.decision.or_new:
+        return Judgement(NEW.decision, doubtful=judgement.doubtful, takes_over=judgement.takes_over)
+    return HELD[SkipReason.IN_DOUBT]
 
 
 def feed(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from batchrunner.clock import Clock
@@ -20,7 +21,10 @@ from batchrunner.gate import Hold, SendNew, SendSame, within_window
 from batchrunner.model import (
     Accepted,
     Claim,
+    Failed,
     InDoubt,
+    Key,
+    Parcel,
     RequestId,
     RunId,
     Settled,
@@ -30,10 +34,13 @@ from batchrunner.model import (
     Totals,
 )
 from batchrunner.pipeline.admission import Admission, Candidate, Taken
+from batchrunner.pipeline.carriage import Carriage
+from batchrunner.pipeline.feed import apart
+from batchrunner.pipeline.packing import Packed
 from batchrunner.pipeline.stops import StopRequest, refused_every_row, too_many_errors
 from batchrunner.pipeline.tally import Tally
 from batchrunner.pipeline.window import Window
-from batchrunner.ports import Ledger, Progress, ResultSink
+from batchrunner.ports import Ledger, Onward, Progress, ResultSink
 from batchrunner.request_ids import new_request_ids
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
@@ -87,6 +94,15 @@ class Ended:
     error: BatchrunnerError | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Out:
+    """What is claimed in an exchange, and what leaves once that is durable."""
+
+    claims: Sequence[Claim]
+    loads: Sequence[Claim | Parcel]
+    noted: Onward | None = None
+
+
 class Run:
     """One execution of the straight way."""
 
@@ -104,8 +120,9 @@ class Run:
         clock: Clock,
         watch: Stopwatch = UNWATCHED,
         guard: Guard | None = None,
+        carriage: Carriage | None = None,
     ) -> None:
-        """Hold the parts; `go` does the work."""
+        """Hold the parts; `go` does the work. Without a carriage, each row goes by itself."""
         self._run = run
         self._ledger = ledger
         self._admission = admission
@@ -117,10 +134,11 @@ class Run:
         self._clock = clock
         self._watch = watch
         self._guard = guard
+        self._carriage = carriage
         self._taken_up = 0
         self._full = False
         self._tally = Tally()
-        self._flying: dict[RequestId, Claim] = {}
+        self._flying: dict[Key, Claim] = {}
         self._durable = Totals()
         self._error: BatchrunnerError | None = None
         self._draining = False
@@ -147,16 +165,15 @@ class Run:
 
     def _step(self) -> bool:
         """Collect, take, exchange, hand over. False when nothing is left to do."""
-        ends = self._collect(wait=not self._could_take())
+        ends, onward = self._unloaded(self._collect(wait=not self._could_take()))
         self._tally.settled(ends)
         # Before anything more is claimed: a platform that refuses us must not cost another row.
         self._look_for_reasons_to_stop(ends)
         # What has ended makes room: its settling and the claims that take its place are one commit.
-        taken = self._take(landing=len(ends))
-        if not taken and not ends:
+        taken, out = self._loaded(self._take(landing=len(ends)), onward)
+        if not taken and not ends and not onward:
             return bool(self._flying) or self._could_take()
-        claims = self._claims(taken.candidates)
-        self._exchange(taken, claims, ends)
+        self._exchange(taken, out, ends)
         return True
 
     def _collect(self, *, wait: bool) -> list[Settled]:
@@ -171,7 +188,10 @@ class Run:
         return not self._stopping() and not self._full and self._admission.can_go_on and self._room(landing) > 0
 
     def _room(self, landing: int) -> int:
-        return room_for(self._window.concurrency) - len(self._flying) + landing
+        if self._carriage is None:
+            return room_for(self._window.concurrency) - len(self._flying) + landing
+        room = self._carriage.room_for(self._window.concurrency)
+        return room - self._carriage.waiting - len(self._flying) + landing
 
     def _take(self, landing: int) -> Taken:
         if self._given_up or not self._could_take(landing):
@@ -196,28 +216,90 @@ class Run:
         self._taken_up += len(taken.candidates)
         return taken
 
-    def _exchange(self, taken: Taken, claims: Sequence[Claim], ends: list[Settled]) -> None:
+    # --- rows that leave together ----------------------------------------------------------------------
+
+    def _unloaded(self, ends: list[Settled]) -> tuple[list[Settled], list[Parcel]]:
+        """Which rows have ended, and the parcels that leave in the place of others."""
+        if self._carriage is None or not ends:
+            return ends, []
+        ended, onward = self._carriage.unload(ends, self._clock.now_ms())
+        self._tally.went_on(sum(end.requests for end in ends) - sum(end.requests for end in ended))
+        if self._carriage.trouble is not None:
+            self._stop_because(self._carriage.trouble)
+        if self._given_up:  # nothing could send them any more
+            return ended + [_unsent(claim) for parcel in onward for claim in parcel.claims], []
+        return ended, onward
+
+    def _loaded(self, taken: Taken, onward: list[Parcel]) -> tuple[Taken, _Out]:
+        """The claims to be made, as they are to leave; and `taken` without what waits for company."""
+        if self._carriage is None:
+            claims = self._claims(taken.candidates)
+            return taken, _Out(claims, claims)
+        if self._stopping():
+            return Taken([], taken.skipped, taken.unusable), _Out([], onward, self._noted([], onward))
+        packed = self._packed(taken)
+        now_ms = self._clock.now_ms()
+        alone = self._claims(packed.alone)
+        groups = self._carriage.claims(packed.groups, lambda one, request_id: _claim(one, request_id, now_ms))
+        claims = [*alone, *chain.from_iterable(groups)]
+        parcels = [*(Parcel(tuple(group)) for group in groups), *onward]
+        candidates = [*packed.alone, *chain.from_iterable(packed.groups)]
+        out = _Out(claims, [*alone, *parcels], self._noted(parcels, onward))
+        return Taken(candidates, taken.skipped, taken.unusable), out
+
+    def _noted(self, parcels: Sequence[Parcel], onward: Sequence[Parcel]) -> Onward:
+        records = self._carriage.records([one.claims for one in parcels or onward]) if self._carriage else []
+        return Onward([claim for parcel in onward for claim in parcel.claims], records)
+
+    def _packed(self, taken: Taken) -> Packed:
+        """What may be claimed now; what cannot leave as it did before is held back, or sent anew where that is safe."""
+        if self._carriage is None:
+            return Packed()
+        last = self._full or not self._admission.can_go_on
+        packed = self._carriage.load(taken.candidates, last=last)
+        if not packed.apart:
+            return packed
+        anew = []
+        for candidate in packed.apart:
+            judgement = apart(candidate.judgement)
+            if isinstance(judgement.decision, Hold):
+                self._admission.claimed([candidate])
+                self._admission.landed(candidate.request.who)
+                taken.skipped.append(Skipped(candidate.request, judgement.decision.reason))
+            else:
+                anew.append(Candidate(candidate.source_no, candidate.request, judgement))
+        more = self._carriage.load(anew, last=last)
+        return Packed(packed.alone + more.alone, packed.groups + more.groups)
+
+    # --- durable, then out -----------------------------------------------------------------------------
+
+    def _exchange(self, taken: Taken, out: _Out, ends: list[Settled]) -> None:
         self._tally.skipped(taken.skipped)
         self._tally.unusable(end for _, end in taken.unusable)
-        self._tally.claimed(len(claims))
+        self._tally.claimed(len(out.claims))
         totals = self._tally.totals()
         self._watch.lap("other")
-        self._ledger.exchange(self._run, ends, claims, totals)
+        if out.noted is None:
+            self._ledger.exchange(self._run, ends, out.claims, totals)
+        else:
+            self._ledger.exchange(self._run, ends, out.claims, totals, out.noted)
         self._durable = totals
         if ends:
             self._window.durable(ends)
-        self._hand_over(taken.candidates, claims)
+        self._hand_over(taken.candidates, out)
         for end in ends:
-            del self._flying[end.claim.request_id]
+            del self._flying[end.claim.request.key]
             self._admission.landed(end.claim.request.who)
         self._report(taken, ends, totals)
 
-    def _hand_over(self, candidates: Sequence[Candidate], claims: Sequence[Claim]) -> None:
-        if not claims:
+    def _hand_over(self, candidates: Sequence[Candidate], out: _Out) -> None:
+        if not out.loads:
             return
         self._admission.claimed(candidates)
-        self._flying.update((claim.request_id, claim) for claim in claims)
-        self._window.submit(claims)
+        self._flying.update((claim.request.key, claim) for claim in out.claims)
+        if out.noted is not None:
+            self._flying.update((claim.request.key, claim) for claim in out.noted.claims)
+        self._window.submit(out.loads)
 
     def _report(self, taken: Taken, ends: Sequence[Settled], totals: Totals) -> None:
         try:
@@ -305,11 +387,11 @@ class Run:
         self._stopping()
         self._given_up = True
         self._window.close(at_once=True)
-        ended = {end.claim.request_id for end in ends}
+        ended = {end.claim.request.key for end in ends}
         late = self._window.collect(wait=False)
-        ended |= {end.claim.request_id for end in late}
+        ended |= {end.claim.request.key for end in late}
         doubt = InDoubt("interrupted", "the run was stopped before an answer came")
-        return late + [Settled(claim, doubt, 1, 1) for rid, claim in self._flying.items() if rid not in ended]
+        return late + [Settled(claim, doubt, 1, 1) for key, claim in self._flying.items() if key not in ended]
 
     # --- the check at the end ----------------------------------------------------------------------------
 
@@ -341,3 +423,9 @@ def _claim(candidate: Candidate, fresh: RequestId, now_ms: int) -> Claim:
         resent=same,
         takes_over=judgement.takes_over,
     )
+
+
+def _unsent(claim: Claim) -> Settled:
+    """A claim whose request was refused with others, and that nobody asks about any more."""
+    why = "the run was stopped before this could be sent"
+    return Settled(claim, InDoubt("stopped", why) if claim.doubtful else Failed("stopped", why), 0, 0)

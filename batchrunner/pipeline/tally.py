@@ -52,6 +52,10 @@ class Tally:
                     self._bad("in_doubt", code)
         self._ends["accepted"] += accepted
 
+    def went_on(self, requests: int) -> None:
+        """So many requests left for rows that have not ended by them."""
+        self._requests += requests
+
     def _bad(self, outcome: str, code: str) -> None:
         self._ends[outcome] += 1
         self._codes[f"{outcome}:{code}"] += 1

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
-from batchrunner.model import Claim, InDoubt, Settled
-from batchrunner.ports import Submitter
+from batchrunner.model import Claim, InDoubt, Parcel, Settled
+from batchrunner.ports import ParcelSubmitter, Submitter
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 log = logging.getLogger(__name__)
@@ -64,9 +64,9 @@ class Window:
         """How many claims may be in flight at the moment. Cheap."""
         return self._limit_now()
 
-    def submit(self, claims: Sequence[Claim]) -> None:
-        """Hand over claims that are durable in the ledger."""
-        self._loop.call_soon_threadsafe(self._feed, claims)
+    def submit(self, loads: Sequence[Claim | Parcel]) -> None:
+        """Hand over claims that are durable in the ledger, each by itself or with others in a parcel."""
+        self._loop.call_soon_threadsafe(self._feed, loads)
 
     def collect(self, *, wait: bool) -> list[Settled]:
         """What has ended since last asked. With `wait`, at least one end, or nothing when woken."""
@@ -118,7 +118,7 @@ class Window:
         try:
             self._loop = asyncio.get_running_loop()
             self._stop = asyncio.Event()
-            self._queue: asyncio.Queue[Claim] = asyncio.Queue()
+            self._queue: asyncio.Queue[Claim | Parcel] = asyncio.Queue()
             self._submitter = self._make_submitter()
             # Nearly none wants to know: over HTTP nothing is kept.
             self._on_durable = getattr(self._submitter, "durable", None)
@@ -134,15 +134,20 @@ class Window:
         await asyncio.gather(*workers, return_exceptions=True)
         await self._submitter.aclose()
 
-    def _feed(self, claims: Sequence[Claim]) -> None:
-        for claim in claims:
-            self._queue.put_nowait(claim)
+    def _feed(self, loads: Sequence[Claim | Parcel]) -> None:
+        for load in loads:
+            self._queue.put_nowait(load)
 
     async def _work(self) -> None:
         while True:
-            claim = await self._queue.get()
+            load = await self._queue.get()
             try:
-                settled = await self._submitter.submit(claim)
+                if isinstance(load, Claim):
+                    settled = await self._submitter.submit(load)
+                    self._done.append(settled)  # only now: the list may have been handed over meanwhile
+                else:
+                    ends = await self._submit_parcel(load)
+                    self._done += ends
             except BaseException as error:
                 # One of the two edges: a submitter with a bug must not lose its neighbours' outcomes, nor this one.
                 # A cancellation that is not ours leaked out of something it awaited: the worker must outlive that too.
@@ -150,13 +155,15 @@ class Window:
                     raise
                 if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
-                log.exception("the submitter failed on row %s", claim.request.row.number)
-                name = type(error).__name__
-                settled = Settled(claim, InDoubt(f"bug:{name}", f"the submitter failed with {name}"), 1, 1)
-            self._ended(settled)
+                self._done += _ends_of_a_bug(load, error)
+            self._ended()
 
-    def _ended(self, settled: Settled) -> None:
-        self._done.append(settled)
+    async def _submit_parcel(self, parcel: Parcel) -> list[Settled]:
+        if not isinstance(self._submitter, ParcelSubmitter):
+            raise TypeError("this submitter takes no parcels")
+        return await self._submitter.submit_parcel(parcel)
+
+    def _ended(self) -> None:
         if 2 * len(self._done) >= self._limit_now():
             self._hand_back()
         elif self._soon is None:
@@ -176,3 +183,11 @@ class Window:
         self._handing = False
         self._ends.put(self._done)
         self._done = []
+
+
+def _ends_of_a_bug(load: Claim | Parcel, error: BaseException) -> list[Settled]:
+    claims = (load,) if isinstance(load, Claim) else load.claims
+    log.error("the submitter failed on row %s", claims[0].request.row.number, exc_info=error)
+    name = type(error).__name__
+    doubt = InDoubt(f"bug:{name}", f"the submitter failed with {name}")
+    return [Settled(claim, doubt, 1, 0 if number else 1) for number, claim in enumerate(claims)]

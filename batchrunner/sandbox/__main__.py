@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             flag, dest=name, action="append", type=_reader(read), metavar=metavar, help=f"{help_text} (repeatable)"
         )
     parser.add_argument("--http-status", choices=["ok", "mirror"], help="API errors as HTTP 200 (ok) or their own code")
+    parser.add_argument("--batch-item", choices=["any", "wrapped", "flat"], help="how items of a batch must be written")
     parser.add_argument(
         "--forget-errors", dest="remember_errors", action="store_false", help="repeats of refused calls are executed"
     )

@@ -30,6 +30,9 @@ class Answer:
     code: int
     text: str
     profile_id: str | None = None
+    items: tuple[Answer, ...] | None = None
+    """Of a request about many profiles: one for each."""
+    task: str | None = None
     file: str | None = None
     """The key of a file that was uploaded."""
     scenarios: tuple[int, ...] | None = None

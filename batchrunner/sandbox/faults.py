@@ -46,7 +46,7 @@ class Kind:
 
 
 FAULT_NAMES: Final = (
-    "fail-CODE, noid, slow-SECONDS, drop-before, drop-after, half-after, html-STATUS, "
+    "fail-CODE, poison-CODE, short, noid, slow-SECONDS, drop-before, drop-after, half-after, html-STATUS, "
     "empty-STATUS, http-STATUS, redirect"
 )
 _NONE: Final = ""
@@ -56,6 +56,8 @@ _SECONDS: Final = r"\d+(?:\.\d+)?"
 
 KINDS: Final = {
     "fail": Kind(Layer.EXECUTION, _API_CODE, Moment.BEFORE, True, "the API error CODE is answered"),
+    "poison": Kind(Layer.EXECUTION, _API_CODE, Moment.BEFORE, False, "a batch with it is refused whole with CODE"),
+    "short": Kind(Layer.EXECUTION, _NONE, Moment.AFTER, False, "a batch with it is answered with one result too few"),
     "noid": Kind(Layer.EXECUTION, _NONE, Moment.AFTER, False, "success without profile_id"),
     "slow": Kind(Layer.EXECUTION, _SECONDS, Moment.AFTER, False, "answered SECONDS later"),
     "drop": Kind(Layer.DELIVERY, _NONE, Moment.AFTER, True, "connection closed without an answer"),

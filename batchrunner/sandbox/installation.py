@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchrunner.sandbox.answers import TEXTS, Answer, RefusalError, Reply, accepted, refused
+from batchrunner.sandbox.batches import bodies_of
 from batchrunner.sandbox.calls import read_call
 from batchrunner.sandbox.chance import Chance
 from batchrunner.sandbox.faults import Fault, Layer, Moment, page_of, plain
@@ -48,6 +49,13 @@ class _Visit:
     form: Format
     request_id: str | None
     value: str | None
+    items: tuple[Body, ...] = ()
+    """Of a request about many profiles: a body for each, as if it were asked alone."""
+
+    @property
+    def values(self) -> tuple[str | None, ...]:
+        """The search values it is about."""
+        return tuple(map(_search_value, self.items)) if self.items else (self.value,)
 
 
 class Installation:
@@ -65,6 +73,7 @@ class Installation:
         self.stats = Stats()
         self.log = RequestLog(settings.keep_requests)
         self.memory = ReplayMemory(clock)
+        self._tasks = 0
         self._chance = Chance(settings)
         self._bucket = Bucket(clock)
         self._sleep = sleep
@@ -104,15 +113,17 @@ class Installation:
         visit = self._at_the_door(incoming)
         if isinstance(visit, Reply):
             return self._delivered(visit)
-        identity = "" if visit.value is None else visit.value.lower()
-        self.stats.identified(identity)
+        identities = [(value or "").lower() for value in visit.values]
+        for identity in identities:
+            self.stats.identified(identity)
         try:
             # Let whatever else has arrived in: otherwise each call would be over before the next is seen, and the
             # counts of what is in flight at once would say 1 to every client.
             await asyncio.sleep(0)
             return await self._serve(visit)
         finally:
-            self.stats.released(identity)
+            for identity in identities:
+                self.stats.released(identity)
 
     def _at_the_door(self, incoming: Incoming) -> _Visit | Reply:
         """Refuse what never reaches a method. These refusals are not remembered for repeats."""
@@ -122,11 +133,13 @@ class Installation:
             method = method_of(incoming)
             body = read_body(content_type, incoming.raw)
             self._check_token(incoming.headers.get("Authorization", ""), body)
+            items = tuple(bodies_of(body, self.settings)) if method.many else ()
         except RefusalError as refusal:
             return self._rendered(refusal.answer, answer_format(body, content_type))
         # "Request-ID is looked at first", the other spelling is from the older text.
         request_id = incoming.headers.get("Request-ID") or incoming.headers.get("X-Request-ID")
-        return _Visit(method, body, incoming.raw, answer_format(body, content_type), request_id, _search_value(body))
+        form = answer_format(body, content_type)
+        return _Visit(method, body, incoming.raw, form, request_id, _search_value(body), items)
 
     def _check_token(self, authorization: str, body: Body) -> None:
         scheme, _, credential = authorization.partition(" ")
@@ -137,7 +150,7 @@ class Installation:
             raise RefusalError(403)
 
     async def _serve(self, visit: _Visit) -> Delivery:
-        fault = self._chance.fault(Layer.DELIVERY, visit.value)
+        fault = self._fault_on_the_way(visit)
         if fault is not None:
             self.stats.by_fault[fault.name] += 1
             if fault.moment is Moment.BEFORE:
@@ -145,6 +158,12 @@ class Installation:
         once = await self._once(visit)
         reply = _marked(once, visit.request_id)
         return self._delivered(reply) if fault is None else _struck(fault, reply)
+
+    def _fault_on_the_way(self, visit: _Visit) -> Fault | None:
+        """One of the people a request is about may aim at it; otherwise it is drawn for once."""
+        aiming = [value for value in visit.values if value is not None and "+" in value]
+        found = [fault for value in aiming if (fault := self._chance.fault(Layer.DELIVERY, value)) is not None]
+        return found[0] if found else None if aiming else self._chance.fault(Layer.DELIVERY, None)
 
     async def _once(self, visit: _Visit) -> Once:
         window_s = self.settings.dedupe_window_s
@@ -163,19 +182,36 @@ class Installation:
         return reply.code == 0 or self.settings.remember_errors
 
     async def _execute(self, visit: _Visit) -> Reply:
-        fault = self._chance.fault(Layer.EXECUTION, visit.value)
-        if fault is not None:
+        faults = [self._chance.fault(Layer.EXECUTION, value) for value in visit.values]
+        struck = [fault for fault in faults if fault is not None]
+        for fault in struck:
             self.stats.by_fault[fault.name] += 1
-        answer = self._verdict(visit, fault)
+        answer = self._verdict_on_all(visit, faults) if visit.method.many else self._verdict(visit, faults[0])
         # The effect comes first: whoever goes away while waiting for the answer has been served all the same.
         wait_s = self.settings.latency_s + self._chance.spread(self.settings.jitter_s)
-        wait_s += fault.number if fault is not None and fault.kind == "slow" else 0
+        wait_s += max((fault.number for fault in struck if fault.kind == "slow"), default=0)
         if wait_s:
             await self._sleep(wait_s)
         return self._rendered(answer, visit.form)
 
+    def _verdict_on_all(self, visit: _Visit, faults: list[Fault | None]) -> Answer:
+        """Each item by itself, unless one of them spoils the whole."""
+        poison = next((fault for fault in faults if fault is not None and fault.kind == "poison"), None)
+        if poison is not None:
+            return refused(int(poison.number))
+        answers = [
+            self._verdict(dataclasses.replace(visit, body=body), fault)
+            for body, fault in zip(visit.items, faults, strict=True)
+        ]
+        if visit.method.queued:
+            self._tasks += 1
+            return Answer(0, TEXTS[0], task=f"task-{self._tasks}")
+        if any(fault is not None and fault.kind == "short" for fault in faults):
+            answers.pop()
+        return Answer(0, TEXTS[0], items=tuple(answers))
+
     def _verdict(self, visit: _Visit, fault: Fault | None) -> Answer:
-        failing = fault if fault is not None and fault.kind == "fail" else None
+        failing = fault if fault is not None and fault.kind in ("fail", "poison") else None
         if failing is not None and failing.moment is Moment.BEFORE:
             return refused(int(failing.number))
         try:

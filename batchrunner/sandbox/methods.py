@@ -21,6 +21,10 @@ class Method:
     creates: bool = True
     scenario: str | None = None
     database: bool = False
+    many: bool = False
+    """It is about many profiles, each with an answer of its own."""
+    queued: bool = False
+    """It is answered with the number of a task."""
     uploads: bool = False
     """It takes a file, and nothing of a profile."""
     lists: bool = False
@@ -29,8 +33,11 @@ class Method:
 
 METHODS: Final[dict[str, Method]] = {
     "workflows/import_and_start": Method(scenario="workflow_id"),
+    "workflows/import_and_start_batch": Method(scenario="workflow_id", many=True),
+    "workflows/import_and_start_batch_task": Method(scenario="workflow_id", many=True, queued=True),
     "workflows/start": Method(imports=False, creates=False, scenario="id"),
     "profiles/import": Method(database=True),
+    "profiles/import_batch": Method(database=True, many=True),
     "profiles/update": Method(creates=False),
     "workflows/list": Method(imports=False, creates=False, lists=True),
     "file_upload": Method(imports=False, creates=False, uploads=True),

@@ -117,6 +117,10 @@ def _integer(name: str, text: str) -> int:
 
 
 def _as_json(answer: Answer) -> bytes:
+    return _ENCODER.encode(_fields_of(answer)).encode(errors="replace")
+
+
+def _fields_of(answer: Answer) -> dict[str, object]:
     fields: dict[str, object] = {"error": answer.code, "error_text": answer.text}
     if answer.profile_id is not None:
         fields["profile_id"] = answer.profile_id
@@ -125,16 +129,24 @@ def _as_json(answer: Answer) -> bytes:
     if answer.scenarios is not None:
         listed = [{"id": one, "name": f"Scenario {one}", "list_id": 1, "is_active": True} for one in answer.scenarios]
         fields = {"data": listed, **fields, "total": len(listed)}
-    return _ENCODER.encode(fields).encode(errors="replace")
+    if answer.items is not None:
+        fields["result"] = list(map(_fields_of, answer.items))
+    if answer.task is not None:
+        fields["task_id"] = answer.task
+    return fields
 
 
 def _as_xml(answer: Answer) -> bytes:
-    identifier = "" if answer.profile_id is None else f"<profile_id>{answer.profile_id}</profile_id>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<xml>{_elements_of(answer)}</xml>'.encode(errors="replace")
+
+
+def _elements_of(answer: Answer) -> str:
     data = "" if answer.file is None else f"<data><file>{answer.file}</file></data>"
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<xml>{data}<error>{answer.code}</error><error_text>{escape(answer.text)}</error_text>{identifier}</xml>"
-    ).encode(errors="replace")
+    identifier = "" if answer.profile_id is None else f"<profile_id>{answer.profile_id}</profile_id>"
+    items = "".join(f"<result array='true'>{_elements_of(item)}</result>" for item in answer.items or ())
+    task = "" if answer.task is None else f"<task_id>{answer.task}</task_id>"
+    text = f"<error_text>{escape(answer.text)}</error_text>"
+    return f"{data}<error>{answer.code}</error>{text}{identifier}{items}{task}"
 
 
 def _refuse_constant(name: str) -> object:

@@ -7,6 +7,7 @@ from batchrunner.submit.exchange import Exchange, exchange_all
 from batchrunner.submit.facts import Facts, connection_facts
 from batchrunner.submit.loop import new_event_loop
 from batchrunner.submit.pace import Pacer
+from batchrunner.submit.parcels import ParcelSubmitter
 from batchrunner.submit.shared_rate import ScheduleFile, SharedPacer, schedule_path
 from batchrunner.submit.slots import Slots
 from batchrunner.submit.submitter import HttpSubmitter
@@ -20,6 +21,7 @@ __all__ = [
     "Facts",
     "HttpSubmitter",
     "Pacer",
+    "ParcelSubmitter",
     "ScheduleFile",
     "SharedPacer",
     "Slots",

@@ -36,10 +36,11 @@ class FastTransport(httpx.AsyncBaseTransport):
         if request.url is not self._checked:  # it cannot change, and all requests of a run share it
             self._look_at(request)
         built = self._build(request)
+        largest: int = request.extensions.get("answer_bytes", LARGEST_ANSWER_BYTES)
         try:
             # Streamed, because only so is there a bound on what is read. It costs no more.
             async with built as answer:
-                content = await answer.body_reader.read(LARGEST_ANSWER_BYTES + 1)
+                content = await answer.body_reader.read(largest + 1)
                 return whole_answer(answer.status, list(answer.headers.items()), bytes(content) if content else b"")
         except exceptions.PyreqwestError as error:
             raise _as_httpx(error, request) from error

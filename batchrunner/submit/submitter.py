@@ -85,8 +85,12 @@ class HttpSubmitter:
         self._limit_s = attempt_limit_s or api.attempt_limit_s
         self._deadline = Deadline(self._limit_s)
 
-    async def submit(self, claim: Claim) -> Settled:
-        """Send a claimed request until it is settled. Never raises for what the network or the API does."""
+    async def submit(self, claim: Claim, api: SpeaksApi | None = None) -> Settled:
+        """Send a claimed request until it is settled. Never raises for what the network or the API does.
+
+        `api` has other words for this one claim.
+        """
+        api = api or self._api
         started_s = self._clock.elapsed_s()
         history = History(doubtful=True, exposed=claim.resent) if claim.doubtful else _NEW
         while True:
@@ -97,7 +101,9 @@ class HttpSubmitter:
                     if may_leave and self._slots is not None:
                         self._slots.give_back()
                     return self._settled(claim, held, started_s)
-            verdict = await (self._attempt(claim) if self._slots is None else self._attempt_in(self._slots, claim))
+            verdict = await (
+                self._attempt(claim, api) if self._slots is None else self._attempt_in(self._slots, claim, api)
+            )
             if isinstance(verdict, Answered):  # nearly every row, and there is nothing to be weighed
                 return self._settled(claim, settle(verdict, history), started_s)
             decision = decide(verdict, history, self._policy, self._moment(claim))
@@ -126,24 +132,24 @@ class HttpSubmitter:
         self._deadline.close()
         await self._transport.aclose()
 
-    async def _attempt(self, claim: Claim) -> Verdict:
+    async def _attempt(self, claim: Claim, api: SpeaksApi) -> Verdict:
         try:
-            request = self._api.request_for(claim)
+            request = api.request_for(claim)
         except Exception as error:  # noqa: BLE001  an edge: a row must end in an outcome, and nothing was sent
             return NeverSent(f"bug:{type(error).__name__}", "the request could not be built; please report this")
         try:
             # Time-outs are per read, and an answer that drips in beats each of them: hence the deadline.
             answer = await self._deadline.within(self._transport.handle_async_request(request))
-            return self._api.read_answer(answer)
+            return api.read_answer(answer)
         except TimeoutError:
             return Doubtful("read_timeout", f"no whole answer within {self._limit_s:g} s")
         except Exception as error:  # noqa: BLE001  an edge: whatever happens once a byte may have left is a verdict
-            return self._api.read_exception(error)
+            return api.read_exception(error)
 
-    async def _attempt_in(self, slots: Slots, claim: Claim) -> Verdict:
+    async def _attempt_in(self, slots: Slots, claim: Claim, api: SpeaksApi) -> Verdict:
         began_s, end = slots.left(), End.FAILED  # also when it is given up
         try:
-            verdict = await self._attempt(claim)
+            verdict = await self._attempt(claim, api)
             end = _told_by(verdict)
         finally:
             slots.landed(began_s, end)

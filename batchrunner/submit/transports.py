@@ -63,9 +63,10 @@ class HttpxTransport(httpx.AsyncBaseTransport):
         if self._send_timeout_s is not None:
             timeouts = {**request.extensions.get("timeout", {}), "write": self._send_timeout_s}
             request.extensions = {**request.extensions, "timeout": timeouts}
+        largest = request.extensions.get("answer_bytes", LARGEST_ANSWER_BYTES)
         answer = await self._engine.handle_async_request(request)
         try:
-            return whole_answer(answer.status_code, _lower(answer.headers), await _read(answer))
+            return whole_answer(answer.status_code, _lower(answer.headers), await _read(answer, largest))
         finally:
             await answer.aclose()
 
@@ -100,10 +101,10 @@ def _lower(headers: httpx.Headers) -> list[tuple[str, str]]:
     return [(name.lower(), value) for name, value in headers.multi_items()]
 
 
-async def _read(answer: httpx.Response) -> bytes:
+async def _read(answer: httpx.Response, largest: int) -> bytes:
     content = bytearray()
     async for part in answer.stream:  # type: ignore[union-attr]  # an async engine gives an async stream
         content += part
-        if len(content) > LARGEST_ANSWER_BYTES:
+        if len(content) > largest:
             break
-    return bytes(content[: LARGEST_ANSWER_BYTES + 1])
+    return bytes(content[: largest + 1])

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import httpx
 
 LARGEST_ANSWER_BYTES = 1 << 20
-"""What is read of an answer. One byte more is handed on, so that a reader sees that there was more."""
+"""What is read of an answer, unless its request says otherwise (`answer_bytes` of its extensions). One byte more is
+handed on, so that a reader sees that there was more."""
 
 
 TEXT_HEADERS = "text_headers"

@@ -20,6 +20,9 @@ CALLS = {
     "workflows/import_and_start": "workflow_id = 12",
     "profiles/import": "db_id = 3",
     "profiles/update": "",
+    "workflows/import_and_start_batch": "workflow_id = 12",
+    "workflows/import_and_start_batch_task": "workflow_id = 12",
+    "profiles/import_batch": "db_id = 3",
 }
 """With the number that each wants."""
 
@@ -63,3 +66,24 @@ def test_a_sample_leaves_the_same_ledger_in_both_formats(bench: Bench, endpoint:
     in_json = import_sample(bench, endpoint, "json")
     assert len(in_json) > 0.9 * ROWS
     assert import_sample(bench, endpoint, "xml") == in_json
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("workflows/import_and_start", "workflows/import_and_start_batch"),
+        ("profiles/import", "profiles/import_batch"),
+    ],
+)
+def test_a_batch_leaves_the_ledger_of_single_calls(bench: Bench, one: str, many: str) -> None:
+    """So a job may go over to batches, and back. Only attempts are those of the batch: one lost answer is all rows'."""
+    in_batches, alone = import_sample(bench, many, "json"), import_sample(bench, one, "json")
+    assert [entry[:8] for entry in in_batches] == [entry[:8] for entry in alone]
+
+
+def test_a_task_leaves_the_same_ledger_but_for_the_profiles(bench: Bench) -> None:
+    """Queued is accepted; nobody tells the profile."""
+    queued = import_sample(bench, "workflows/import_and_start_batch_task", "json")
+    done = import_sample(bench, "workflows/import_and_start_batch", "json")
+    assert [one[:7] for one in queued] == [one[:7] for one in done]
+    assert {one[7] for one in queued} == {None}

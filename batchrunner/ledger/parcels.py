@@ -1,0 +1,88 @@
+"""What the ledger keeps of requests about many profiles, and of how a platform wants to be asked about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+
+from batchrunner.ledger import codec
+from batchrunner.ledger.schema import entries, parcels, shapes
+from batchrunner.model import Claim, ParcelRecord, RequestId, RunId, Shape
+from batchrunner.ports import Onward
+
+IDS_A_QUERY = 500
+
+_GO_ON = (
+    update(entries)
+    .where(
+        entries.c.run_id == bindparam("run"),
+        entries.c.source_no == bindparam("source"),
+        entries.c.row_number == bindparam("row"),
+    )
+    .values(request_id=bindparam("request"), requested_s=bindparam("requested"))
+)
+
+
+def note_onward(connection: Connection, run: RunId, onward: Onward) -> None:
+    """Inside the caller's transaction: claims under their new Request-IDs, and parcels that are new."""
+    if onward.claims:
+        connection.execute(_GO_ON, [_going_on(run, claim) for claim in onward.claims])
+    if onward.parcels:
+        values = [
+            {
+                "request_id": codec.pack_request_id(one.request_id),
+                "run_id": run,
+                "rows": one.rows,
+                "digest": one.digest,
+            }
+            for one in onward.parcels
+        ]
+        connection.execute(insert(parcels), values)
+
+
+def _going_on(run: RunId, claim: Claim) -> dict[str, object]:
+    return {
+        "run": run,
+        "source": claim.source_no,
+        "row": claim.request.row.number,
+        "request": codec.pack_request_id(claim.request_id),
+        "requested": claim.requested_at_ms // 1000,
+    }
+
+
+def find_parcels(connection: Connection, request_ids: Collection[RequestId]) -> dict[RequestId, ParcelRecord]:
+    """Which of these Request-IDs were those of parcels."""
+    wanted = sorted({codec.pack_request_id(one) for one in request_ids})
+    found: dict[RequestId, ParcelRecord] = {}
+    for start in range(0, len(wanted), IDS_A_QUERY):
+        query = select(parcels).where(parcels.c.request_id.in_(wanted[start : start + IDS_A_QUERY]))
+        for row in connection.execute(query):
+            request_id = codec.unpack_request_id(row.request_id)
+            found[request_id] = ParcelRecord(request_id, row.rows, row.digest)
+    return found
+
+
+def knows_shape(connection: Connection, shape: Shape) -> bool:
+    """Whether an answer to a request of this shape was ever understood."""
+    return connection.execute(select(shapes.c.since_ms).where(*_is(shape))).first() is not None
+
+
+def note_shape(connection: Connection, shape: Shape, now_ms: int) -> None:
+    """Inside the caller's transaction: remember that it was."""
+    if not knows_shape(connection, shape):
+        values = {
+            "installation": shape.installation,
+            "endpoint": shape.endpoint,
+            "written": shape.written,
+            "since_ms": now_ms,
+        }
+        connection.execute(insert(shapes).values(**values))
+
+
+def _is(shape: Shape) -> tuple[ColumnElement[bool], ...]:
+    return (
+        shapes.c.installation == shape.installation,
+        shapes.c.endpoint == shape.endpoint,
+        shapes.c.written == shape.written,
+    )
