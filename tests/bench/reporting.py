@@ -54,6 +54,7 @@ class Results:
     def _block(self) -> str:
         parts = list(self._parts.values())
         lines = [_table(HEAD, [_cells(row) for part in parts for row in part["found"]["rows"]])]
+        lines.append("")
         lines += [f"- {row['what']}: {row['note']}" for part in parts for row in part["found"]["rows"] if row["note"]]
         lines += [f"- {name}: not measured: {part['wrong']}" for name, part in self._parts.items() if part["wrong"]]
         lines += ["", "![charts of the figures](performance.svg)", ""]
