@@ -51,12 +51,28 @@ class Program:
     @property
     def writes_to(self) -> tuple[Path, ...]:
         """Folders in which a run writes, the ledger's first."""
-        folders = [self.ledger.parent, self.state_home / "batchrunner", export_folder(self.job)]
+        job = self.job
+        named = [job.after.archive_to, job.after.error_to, job.metrics.textfile_dir if job.metrics else None]
+        others = [_there(_plain(job.beside(one))) for one in named if one is not None]
+        folders = [self.ledger.parent, self.state_home / "batchrunner", export_folder(job), *others]
         return tuple(dict.fromkeys(folders))
 
 
 def export_folder(job: Job) -> Path:
     """The folder in which exports of the job arrive: what stands in front of the first pattern."""
     path = job.beside(job.source.path)
-    patterned = [parent for parent in (path, *path.parents) if any(mark in parent.name for mark in "*?[{")]
-    return path if path.is_dir() else (patterned[-1] if patterned else path).parent
+    if path.is_dir():
+        return path
+    plain = _plain(path)
+    return path.parent if plain == path else plain
+
+
+def _plain(path: Path) -> Path:
+    """What stands in front of the first part of a path that is a pattern."""
+    patterned = [one for one in (path, *path.parents) if any(mark in one.name for mark in "*?[{")]
+    return patterned[-1].parent if patterned else path
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the first one above it that there is: in it a run makes what is missing."""
+    return next(one for one in (folder, *folder.parents) if one.is_dir())

@@ -44,6 +44,9 @@ url = "https://example.com"
 workflow_id = 12
 token_file = "token"
 timeout = "45s"
+[after]
+archive_to = "kept/{date:%Y-%m}"
+error_to = "incoming/refused"
 [request]
 email = "{email}"
 [schedule]
@@ -82,6 +85,8 @@ def test_a_unit_stops_later_than_a_drain_takes_and_holds_its_token_apart(program
     assert "User=crm" in text
     assert "ProtectSystem=strict" in text
     assert "it's 100%% $$HOME/incoming" in text
+    # The archive is made when there is something to put there: until then what it will be made in is open.
+    assert program.writes_to[2:] == (program.job.file.parent / "incoming", program.job.file.parent)
     assert "Persistent=true" in timer(program)
 
 
