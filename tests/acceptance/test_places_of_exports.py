@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import openpyxl
 import pytest
-from bench import DEADLINE_S, Bench, Ended, counts, named, once_each, people, until
+from bench import DEADLINE_S, Bench, Ended, counts, named, once_each, people, result_rows, until
 
 BAD = "a+fail-435-once"
 """Refused at first, accepted when it comes again."""
@@ -109,3 +110,23 @@ def test_a_pattern_that_matches_nothing_ends_the_run(bench: Bench) -> None:
     ended = bench.cli("run", "job.toml")
     assert ended.code == 4
     assert "no file matches this pattern" in ended.err
+
+
+def test_a_workbook_is_imported_and_its_error_file_goes_back_into_the_same_job(bench: Bench) -> None:
+    """The result files are CSV, and point at the row that Excel shows."""
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("People")
+    rows = [*people(2), *named(BAD)]
+    for cells in (["email", "name"], *([row["email"], row["name"]] for row in rows)):
+        sheet.append(cells)
+    book.save(bench.home / "people.xlsx")
+    bench.job(source={"path": "people.xlsx", "format": "xlsx", "sheet": "People"})
+    ran = bench.run()
+    assert counts(ran.json) == {"accepted": 2, "rejected": 1}
+    [bad] = result_rows(ran.json, "error")
+    assert (bad["_line"], bad["email"], bad["_error_code"]) == ("4", rows[2]["email"], "435")
+    again = bench.retry()
+    assert counts(again.json) == {"accepted": 1}
+    fed_back = bench.run(str(Path(ran.json["run_dir"]) / "error.csv"))
+    assert counts(fed_back.json) == {"skipped": {"accepted": 1}}
+    assert bench.effects() == once_each(rows)
