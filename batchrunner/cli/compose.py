@@ -76,7 +76,7 @@ class OpenSource:
     """A source and how it is written."""
 
     name: str
-    """As a person calls it: its path, or the address it was fetched from."""
+    """As a person calls it: its path."""
     reader: Reader
     shape: Shape
     repairs: Repairs = field(default_factory=Repairs)
@@ -91,7 +91,7 @@ class OpenSource:
 def open_places(job: Job, found: Sequence[Place], go_on: Callable[[], None] = lambda: None) -> list[OpenSource]:
     """Open what lies there. Raises SourceError.
 
-    What is not on this machine is copied first; `go_on` is called while that takes its time, and may raise.
+    What is piped in is copied first; `go_on` is called while that takes its time, and may raise.
     """
     return [open_at_hand(job, at_hand(place, spool_of(job), go_on)) for place in found]
 
@@ -105,7 +105,7 @@ def spool_of(job: Job) -> Spool:
 def open_at_hand(job: Job, file: AtHand) -> OpenSource:
     """Open a file that is on this machine. Raises SourceError."""
     rows = ROWS_WITH_FILES if reads_files(job) else CHUNK_ROWS
-    reader = open_source(file.path, job.source, rows, called=file.address)
+    reader = open_source(file.path, job.source, rows)
     table = job.source
     shape = Shape(
         reader.source.fingerprint,

@@ -65,9 +65,7 @@ class SourceTable(_Table):
         default=(), strict=False, description="Columns that the mapping names and a file may lack."
     )
 
-    keep_copies: Duration = Field(
-        default=timedelta(days=30), description="How long copies of standard input and of remote files are kept."
-    )
+    keep_copies: Duration = Field(default=timedelta(days=30), description="How long copies of standard input are kept.")
 
     @model_validator(mode="after")
     def _names_for_columns_without_names(self) -> Self:

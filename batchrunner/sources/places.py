@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from batchrunner.errors import SourceError, UsageError
 from batchrunner.sources.spool import Spool, spool_standard_input
 
 STDIN = "-"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,7 @@ class AtHand:
 
     path: Path
     name: str
-    """What a person calls it: its path as it was given, or the address it was fetched from."""
-    address: str | None = None
-    """Where it was fetched from, without secrets: what the ledger knows it by instead of the copy's path."""
+    """What a person calls it: its path as it was given."""
 
 
 def places(spec: str, folder: Path) -> list[Place]:
@@ -62,6 +62,11 @@ def places(spec: str, folder: Path) -> list[Place]:
     """
     if spec == STDIN:
         return [StandardInput()]
+    if _ADDRESS.match(spec):
+        raise SourceError(
+            f"{_without_secrets(spec)}: addresses are not read; fetch the file first, as in: "
+            f"curl -fsS -o FILE ADDRESS && batchrunner run JOB FILE"
+        )
     path = folder / os.path.expanduser(spec)  # noqa: PTH111  pathlib's raises where nobody has that name
     if path.is_dir():
         visible = [one for one in sorted(path.iterdir()) if not one.name.startswith(".")]
@@ -92,6 +97,11 @@ def at_hand(place: Place, spool: Spool, go_on: Callable[[], None] = lambda: None
         case StandardInput():
             path = spool_standard_input(spool, go_on)
             return AtHand(path, str(path))
+
+
+def _without_secrets(address: str) -> str:
+    """Passwords stand before an @, signatures behind a question mark."""
+    return re.sub(r"(?<=://)[^/@]*@", "", address).split("?")[0].split("#")[0]
 
 
 def _files(candidates: Iterable[Path], otherwise: str) -> list[Place]:

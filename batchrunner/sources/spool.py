@@ -1,4 +1,4 @@
-"""Private copies of what cannot be read twice: standard input, and files on other machines.
+"""Private copies of what cannot be read twice: standard input.
 
 A copy is named by the fingerprint of its content, so that the same export is kept once, and found again by `retry`.
 """

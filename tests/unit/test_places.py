@@ -69,6 +69,14 @@ def test_nothing_at_all_is_an_error_with_the_next_step(tmp_path: Path, spec: str
         places(spec, tmp_path)
 
 
+@pytest.mark.parametrize("spec", ["s3://bucket/a.csv", "sftp://me:secret@host/a.csv", "https://host/a.csv?sign=secret"])
+def test_an_address_is_refused_with_the_way_to_read_it_all_the_same(tmp_path: Path, spec: str) -> None:
+    """Not as a file that is missing; and no password goes into a log."""
+    with pytest.raises(SourceError, match="curl -fsS -o FILE ADDRESS && batchrunner run JOB FILE") as caught:
+        places(spec, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
 def test_standard_input_is_read_once(tmp_path: Path) -> None:
     """A second time it would be empty."""
     assert all_places(["-", "a.csv"], tmp_path) == [StandardInput(), LocalFile(tmp_path / "a.csv")]
