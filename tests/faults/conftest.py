@@ -71,7 +71,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker hands its counts over."""
     handed = getattr(session.config, "workeroutput", None)
     if handed is not None:
-        handed["kills"] = asdict(TOTAL)
+        # What crosses to the process that prints must be made of plain values.
+        handed["kills"] = {**asdict(TOTAL), "by_point": dict(TOTAL.by_point)}
 
 
 def pytest_testnodedown(node: Any) -> None:
