@@ -39,6 +39,16 @@ _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
 
 
+class _Many(msgspec.Struct):
+    """The body of a sister call's answer."""
+
+    error: int
+    result: list[Said]
+
+
+_decode_many = msgspec.json.Decoder(_Many).decode
+
+
 class Items(Value, frozen=True):
     """An answer that tells how each row of a parcel ended, in their order."""
 
@@ -113,6 +123,8 @@ class ParcelApi:
         content = content_of(response)
         if len(content) > answer_bytes(rows):
             return _misshapen(f"the answer to {rows} rows has more than {answer_bytes(rows)} bytes")
+        if (known := _documented(content)) is not None:
+            return _items_said(known.result, rows, response)
         values = read_values(content)
         result = values.get("result") if isinstance(values, dict) else None
         if isinstance(values, dict) and isinstance(result, list) and (result or _is_success(values)):
@@ -150,15 +162,31 @@ def _misshapen(text: str) -> Doubtful:
     return Doubtful("batch_shape", text, replayed=True)
 
 
+def _documented(content: bytes) -> _Many | None:
+    """The answer where it is as documented of a sister call: read in a fifth of the time of the tolerant way."""
+    try:
+        many = _decode_many(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return many if many.result else None
+
+
 def _items(result: Sequence[object], rows: int, response: httpx.Response) -> Items | Doubtful:
-    if len(result) != rows:
-        return _misshapen(f"{rows} rows were sent, and {len(result)} were answered")
+    said = [read_said(one) for one in result]
+    if len(said) == rows and None in said:
+        return _misshapen("an item of the answer is not understood")
+    return _items_said([one for one in said if one is not None], rows, response, len(result))
+
+
+def _items_said(
+    result: Sequence[Said], rows: int, response: httpx.Response, answered: int | None = None
+) -> Items | Doubtful:
+    answered = len(result) if answered is None else answered
+    if answered != rows:
+        return _misshapen(f"{rows} rows were sent, and {answered} were answered")
     outcomes: list[Outcome] = []
     refusal = None
-    for one in result:
-        said = read_said(one)
-        if said is None:
-            return _misshapen("an item of the answer is not understood")
+    for said in result:
         outcome, why = _outcome(said, response)
         outcomes.append(outcome)
         refusal = refusal or why
