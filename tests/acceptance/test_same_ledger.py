@@ -50,8 +50,10 @@ def import_sample(bench: Bench, endpoint: str, form: str, more: str = "") -> lis
     bench.sandbox.reset()
     if endpoint == "profiles/update":
         first = sample_job(bench, "profiles/import", "json")
-        bench.cli("run", first, "--ledger", bench.home / "first.db", "--limit", ROWS, "--concurrency", 1)
-        (bench.home / "first.db").unlink()
+        known = bench.cli(
+            "run", first, "--ledger", bench.home / f"first-{form}.db", "--limit", ROWS, "--concurrency", 1
+        )
+        assert known.code == 1, known.told()
     ledger = bench.home / f"{endpoint.replace('/', '-')}-{form}.db"
     ended = bench.cli(
         "run", sample_job(bench, endpoint, form, more), "--ledger", ledger, "--limit", ROWS, "--concurrency", 1
