@@ -43,12 +43,16 @@ def test_a_batch_of_one_comes_first_and_is_remembered(bench: Bench) -> None:
     assert sizes(bench) == [10, 10]
 
 
-def test_each_item_ends_its_own_row(bench: Bench) -> None:
-    """Codes, profiles, result files: as if it had gone alone."""
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize("endpoint", ["workflows/import_and_start_batch", "profiles/import_batch"])
+def test_each_item_ends_its_own_row(bench: Bench, endpoint: str, form: str) -> None:
+    """Every documented code of a row, through each call and both formats: as if it had gone alone."""
     codes = [400, 404, 409, 413, 435, 441, 450]
     rows = named("ann", *(f"p{code}+fail-{code}" for code in codes), "doubt+fail-500", "bob")
     bench.csv(rows)
-    batch_job(bench, size=50)
+    path = batch_job(bench, size=50, target={"endpoint": endpoint, "format": form})
+    if endpoint == "profiles/import_batch":
+        path.write_text(path.read_text().replace("workflow_id = 12\n", "db_id = 3\n"))
     ended = bench.run().json
     assert ended["codes"] == {**{f"rejected:{code}": 1 for code in codes}, "in_doubt:500": 1}
     assert (ended["accepted"], ended["requests"]) == (2, 2)
