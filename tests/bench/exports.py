@@ -25,6 +25,7 @@ path = "{source}"
 [target]
 url = "{url}"
 workflow_id = 12
+{target}
 
 [request]
 matching = "email"
@@ -48,9 +49,7 @@ channel = "email"
 resource_id = 7
 email = "{{Email}}"
 
-[request.content]
-one = "Hello {{First name}}, your manager is {{Owner}}"
-
+{content}
 [limits]
 concurrency = {concurrency}
 {limits}
@@ -81,10 +80,30 @@ def _person(n: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def job(folder: Path, source: Path, url: str, concurrency: object = 64, limits: str = "", name: str = "bench") -> Path:
-    """A job file that sends the export there."""
+_CONTENT = """[request.content]
+one = "Hello {First name}, your manager is {Owner}"
+"""
+
+BATCHES_OF = 500
+
+
+def job(
+    folder: Path,
+    source: Path,
+    url: str,
+    concurrency: object = 64,
+    limits: str = "",
+    name: str = "bench",
+    *,
+    batches: bool = False,
+) -> Path:
+    """A job file that sends the export there. In batches, which have no place for `content`, on the batch call."""
     path = folder / "job.toml"
     said = '"auto"' if concurrency == "auto" else concurrency
-    text = _JOB.format(name=name, source=source, url=url, concurrency=said, limits=limits)
+    target = 'endpoint = "workflows/import_and_start_batch"' if batches else ""
+    content = f"[batch]\nsize = {BATCHES_OF}\n" if batches else _CONTENT
+    text = _JOB.format(
+        name=name, source=source, url=url, concurrency=said, limits=limits, target=target, content=content
+    )
     path.write_text(text, encoding="utf-8")
     return path

@@ -89,9 +89,10 @@ def imports(
     limit_s: float = 300,
     profile: bool = False,
     expect: str = "accepted",
+    batches: bool = False,
 ) -> Run:
     """Import an export. Raises NotMeasured unless every row ended as expected."""
-    path = job(folder, source, url, concurrency, name=name)
+    path = job(folder, source, url, concurrency, name=name, batches=batches)
     extra = [*(["--limit", limit] if limit else []), *(["--profile"] if profile else [])]
     extra += ["--ledger", ledger] if ledger else []
     done = batchrunner(folder, "run", path, "--output", "json", *extra, limit_s=limit_s)

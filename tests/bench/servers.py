@@ -53,6 +53,14 @@ def slow(answer_ms: float, *arguments: object, cores: Sequence[int] = ()) -> Ite
         yield _listening(port)
 
 
+@contextlib.contextmanager
+def of_batches(cores: Sequence[int] = ()) -> Iterator[str]:
+    """A server that accepts every item of a batch at once. Gives its address."""
+    port = free_port()
+    with background([PYTHON, Path(__file__).with_name("batch_server.py"), port], cores=cores):
+        yield _listening(port)
+
+
 def free_port() -> int:
     """A port of the loopback that nobody listens on."""
     with socket.socket() as probe:

@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         """Answer each request that is whole."""
         self._held += data
         while (head_end := self._held.find(b"\r\n\r\n")) >= 0:
-            end = head_end + 4 + _length(self._held[:head_end])
+            end = head_end + 4 + length_of_body(self._held[:head_end])
             if len(self._held) < end:
                 return
             self._held = self._held[end:]
@@ -68,7 +68,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(ANSWER)  # type: ignore[attr-defined]
 
 
-def _length(head: bytes) -> int:
+def length_of_body(head: bytes) -> int:
+    """What the head of a request announces."""
     at = head.lower().find(b"content-length:")
     return 0 if at < 0 else int(head[at + 15 :].split(b"\r\n", 1)[0])
 
