@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 LATEST_S = 0.01
 """No end waits longer for company before it is handed back."""
 
+CANCEL_AGAIN_S = 0.1
+"""Between two attempts to end a worker."""
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -129,9 +132,7 @@ class Window:
             self._started.set()
         workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
         await self._stop.wait()
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await _end(workers)
         await self._submitter.aclose()
 
     def _feed(self, loads: Sequence[Claim | Parcel]) -> None:
@@ -139,7 +140,7 @@ class Window:
             self._queue.put_nowait(load)
 
     async def _work(self) -> None:
-        while True:
+        while not self._stop.is_set():  # whatever became of a cancellation, nothing is begun after it
             load = await self._queue.get()
             try:
                 if isinstance(load, Claim):
@@ -191,3 +192,12 @@ def _ends_of_a_bug(load: Claim | Parcel, error: BaseException) -> list[Settled]:
     name = type(error).__name__
     doubt = InDoubt(f"bug:{name}", f"the submitter failed with {name}")
     return [Settled(claim, doubt, 1, 0 if number else 1) for number, claim in enumerate(claims)]
+
+
+async def _end(workers: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: what a worker awaits may swallow a cancellation that comes as it answers."""
+    going: set[asyncio.Task[None]] = set(workers)
+    while going:
+        for worker in going:
+            worker.cancel()
+        _, going = await asyncio.wait(going, timeout=CANCEL_AGAIN_S)

@@ -181,3 +181,23 @@ def test_a_submitter_that_cannot_be_made_is_an_error_where_the_window_is_opened(
 
     with pytest.raises(ConfigError, match="no such proxy"):
         Window(make, 1, asyncio.new_event_loop)
+
+
+def test_a_submitter_that_swallows_its_cancellation_does_not_keep_the_window_open() -> None:
+    """What is awaited may answer in the very turn in which it is cancelled: then the worker has to be told again."""
+    begun = threading.Event()
+
+    async def deaf_once(_: Claim, __: ScriptedSubmitter) -> State:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+        return State.ACCEPTED
+
+    with a_window(deaf_once, concurrency=1) as (window, submitter):
+        window.submit(claims(2))
+        assert begun.wait(20)
+        window.close(at_once=True)
+        assert submitter.closed
+        assert [claim.request.row.number for claim in submitter.submitted] == [1]
