@@ -16,32 +16,30 @@ from typing import Protocol
 
 from batchrunner.clock import Clock
 from batchrunner.config import ErrorLimit
-from batchrunner.errors import ApiRefusedUs, BatchrunnerError, LedgerError, ResultError, SourceError, Unbalanced
-from batchrunner.gate import Hold, SendNew, SendSame, within_window
+from batchrunner.errors import ApiRefusedUs, BatchrunnerError, LedgerError, ResultError, SourceError
+from batchrunner.gate import Hold
 from batchrunner.model import (
     Accepted,
     Claim,
-    Failed,
     InDoubt,
     Key,
     Parcel,
-    RequestId,
     RunId,
     Settled,
     Skipped,
     SkipReason,
-    State,
     Totals,
 )
 from batchrunner.pipeline.admission import Admission, Candidate, Taken
+from batchrunner.pipeline.balance import imbalance
 from batchrunner.pipeline.carriage import Carriage
+from batchrunner.pipeline.claims import claim_of, claims_of, too_late, unsent
 from batchrunner.pipeline.feed import apart
 from batchrunner.pipeline.packing import Packed
 from batchrunner.pipeline.stops import StopRequest, refused_every_row, too_many_errors
 from batchrunner.pipeline.tally import Tally
 from batchrunner.pipeline.window import Window
 from batchrunner.ports import Ledger, Onward, Progress, ResultSink
-from batchrunner.request_ids import new_request_ids
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 log = logging.getLogger(__name__)
@@ -155,7 +153,8 @@ class Run:
             while self._step():
                 pass
             self._window.close()
-            return Ended(self._tally.totals(), self._error or self._imbalance())
+            totals = self._tally.totals()
+            return Ended(totals, self._error or imbalance(totals, self._ledger.count_states(self._run)))
         except LedgerError as error:
             # What is in flight cannot be settled any more: its claims stay open, and the next run finds them.
             self._window.close(at_once=True)
@@ -227,20 +226,20 @@ class Run:
         if self._carriage.trouble is not None:
             self._stop_because(self._carriage.trouble)
         if self._given_up:  # nothing could send them any more
-            return ended + [_unsent(claim) for parcel in onward for claim in parcel.claims], []
+            return ended + [unsent(claim) for parcel in onward for claim in parcel.claims], []
         return ended, onward
 
     def _loaded(self, taken: Taken, onward: list[Parcel]) -> tuple[Taken, _Out]:
         """The claims to be made, as they are to leave; and `taken` without what waits for company."""
         if self._carriage is None:
-            claims = self._claims(taken.candidates)
+            claims = claims_of(taken.candidates, self._clock.now_ms())
             return taken, _Out(claims, claims)
         if self._stopping():
             return Taken([], taken.skipped, taken.unusable), _Out([], onward, self._noted([], onward))
         packed = self._packed(taken)
         now_ms = self._clock.now_ms()
-        alone = self._claims(packed.alone)
-        groups = self._carriage.claims(packed.groups, lambda one, request_id: _claim(one, request_id, now_ms))
+        alone = claims_of(packed.alone, now_ms)
+        groups = self._carriage.claims(packed.groups, lambda one, request_id: claim_of(one, request_id, now_ms))
         claims = [*alone, *chain.from_iterable(groups)]
         parcels = [*(Parcel(tuple(group)) for group in groups), *onward]
         candidates = [*packed.alone, *chain.from_iterable(packed.groups)]
@@ -329,30 +328,18 @@ class Run:
 
     # --- claims ----------------------------------------------------------------------------------------
 
-    def _claims(self, candidates: Sequence[Candidate]) -> list[Claim]:
-        now_ms = self._clock.now_ms()
-        fresh = new_request_ids(len(candidates))
-        return [_claim(candidate, request_id, now_ms) for candidate, request_id in zip(candidates, fresh, strict=True)]
-
     def _still_safe(self, taken: Taken) -> Taken:
         """Hold back what waited so long that the platform might not recognise its Request-ID any more."""
-        now_ms = self._clock.now_ms()
-        late = [one for one in taken.candidates if one.judgement.request_id and self._too_late(one, now_ms)]
+        now_ms, window_ms = self._clock.now_ms(), self._limits.window_ms
+        late = [one for one in taken.candidates if one.judgement.request_id and too_late(one, now_ms, window_ms)]
         if not late:
             return taken
         self._admission.claimed(late)
         for candidate in late:
             self._admission.landed(candidate.request.who)
         skipped = [Skipped(candidate.request, SkipReason.WINDOW) for candidate in late]
-        in_time = [one for one in taken.candidates if not self._too_late(one, now_ms)]
+        in_time = [one for one in taken.candidates if not too_late(one, now_ms, window_ms)]
         return Taken(in_time, [*taken.skipped, *skipped], taken.unusable)
-
-    def _too_late(self, candidate: Candidate, now_ms: int) -> bool:
-        match candidate.judgement.decision:
-            case SendSame():
-                return not within_window(candidate.judgement.requested_at_ms, now_ms, self._limits.window_ms)
-            case SendNew() | Hold():
-                return False
 
     # --- stopping --------------------------------------------------------------------------------------
 
@@ -392,40 +379,3 @@ class Run:
         ended |= {end.claim.request.key for end in late}
         doubt = InDoubt("interrupted", "the run was stopped before an answer came")
         return late + [Settled(claim, doubt, 1, 1) for key, claim in self._flying.items() if key not in ended]
-
-    # --- the check at the end ----------------------------------------------------------------------------
-
-    def _imbalance(self) -> Unbalanced | None:
-        """Two counts that were made apart must agree: ours, and what the ledger holds of this run."""
-        totals = self._tally.totals()
-        states = self._ledger.count_states(self._run)
-        held = [states.get(state, 0) for state in (State.ACCEPTED, State.REJECTED, State.FAILED, State.IN_DOUBT)]
-        told = [totals.accepted, totals.rejected, totals.failed, totals.in_doubt]
-        if totals.balanced and held == told and not states.get(State.CLAIMED):
-            return None
-        return Unbalanced(
-            f"the run does not balance: {totals.read} rows read, {totals.ended} ended; accepted, rejected, failed and "
-            f"in doubt are {told} by our count and {held} in the ledger; this is a bug in batchrunner: report it, and "
-            "do not trust this run's summary"
-        )
-
-
-def _claim(candidate: Candidate, fresh: RequestId, now_ms: int) -> Claim:
-    """A candidate under its earlier Request-ID where the gate says so, otherwise under a fresh one."""
-    judgement = candidate.judgement
-    same = judgement.request_id is not None
-    return Claim(
-        candidate.source_no,
-        candidate.request,
-        judgement.request_id or fresh,
-        judgement.requested_at_ms if same else now_ms,
-        judgement.doubtful,
-        resent=same,
-        takes_over=judgement.takes_over,
-    )
-
-
-def _unsent(claim: Claim) -> Settled:
-    """A claim whose request was refused with others, and that nobody asks about any more."""
-    why = "the run was stopped before this could be sent"
-    return Settled(claim, InDoubt("stopped", why) if claim.doubtful else Failed("stopped", why), 0, 0)

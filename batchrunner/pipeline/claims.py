@@ -1,0 +1,45 @@
+"""From candidates to claims: pure decisions, for the loop that makes them durable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from batchrunner.gate import SendSame, within_window
+from batchrunner.model import Claim, Failed, InDoubt, RequestId, Settled
+from batchrunner.pipeline.admission import Candidate
+from batchrunner.request_ids import new_request_ids
+
+
+def claims_of(candidates: Sequence[Candidate], now_ms: int) -> list[Claim]:
+    """A claim for each, in order."""
+    fresh = new_request_ids(len(candidates))
+    return [claim_of(candidate, request_id, now_ms) for candidate, request_id in zip(candidates, fresh, strict=True)]
+
+
+def claim_of(candidate: Candidate, fresh: RequestId, now_ms: int) -> Claim:
+    """A candidate under its earlier Request-ID where the gate says so, otherwise under a fresh one."""
+    judgement = candidate.judgement
+    same = judgement.request_id is not None
+    return Claim(
+        candidate.source_no,
+        candidate.request,
+        judgement.request_id or fresh,
+        judgement.requested_at_ms if same else now_ms,
+        judgement.doubtful,
+        resent=same,
+        takes_over=judgement.takes_over,
+    )
+
+
+def too_late(candidate: Candidate, now_ms: int, window_ms: int) -> bool:
+    """Whether a repeat that the gate allowed has waited until the platform may have forgotten its Request-ID."""
+    judgement = candidate.judgement
+    if judgement.request_id is None or not isinstance(judgement.decision, SendSame):
+        return False
+    return not within_window(judgement.requested_at_ms, now_ms, window_ms)
+
+
+def unsent(claim: Claim) -> Settled:
+    """A claim whose request was refused with others, and that nobody asks about any more."""
+    why = "the run was stopped before this could be sent"
+    return Settled(claim, InDoubt("stopped", why) if claim.doubtful else Failed("stopped", why), 0, 0)
