@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --group dev --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick bench check lint types rooms format coverage lock upgrade schema shelf samples clean
+.PHONY: help demo test quick airflow bench check lint types rooms format coverage lock upgrade schema shelf samples clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ ifdef LONG
 else
 	$(BIN)/python -m pytest -n $(WORKERS) tests/faults tests/contract/test_ledger_machine.py -m "not slow"
 endif
+
+airflow: build/airflow/bin/airflow  ## Install Airflow beside us, for the test of its recipe (some minutes)
+
+build/airflow/bin/airflow:
+	$(PYTHON) -m venv build/airflow
+	build/airflow/bin/pip install -qq --disable-pip-version-check --no-compile "apache-airflow>=3,<4"
 
 check: lint types rooms  ## Lint, types, and the walls between the rooms
 
