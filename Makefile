@@ -18,10 +18,10 @@ demo: $(READY)  ## Import the sample export into a stand-in platform, twice: not
 	@$(BIN)/python sample_data/demo.py
 
 test: $(READY)  ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 quick: $(READY)  ## Run the tests that take seconds
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 # QUICK=1 for small sizes; ONLY=single,memory for some parts; see tests/bench/__main__.py.
 bench: $(READY)  ## Measure against what people use, into docs/performance.md (18 minutes on a quiet machine)
@@ -31,7 +31,7 @@ faults: $(READY)  ## Prove the promise: kills, faults, bad input (LONG=1: kills 
 ifdef LONG
 	$(BIN)/python tests/faults/long_form.py $(if $(FOR),--for $(FOR))
 else
-	$(BIN)/python -m pytest -n $(WORKERS) tests/faults tests/contract/test_ledger_machine.py -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/faults tests/contract/test_ledger_machine.py -m "not slow"
 endif
 
 airflow: build/airflow/bin/airflow  ## Install Airflow beside us, for the test of its recipe (some minutes)
