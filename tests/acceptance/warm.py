@@ -132,6 +132,8 @@ def start_warm(
     arguments: Sequence[str], *, stdout: Path, stderr: Path, cwd: Path, env: Mapping[str, str]
 ) -> WarmProcess:
     """Start `batchrunner` with these arguments; what it prints goes to the two files."""
+    for file in (stdout, stderr):
+        file.touch()  # as with a process that starts cold: whoever looks at once finds them empty
     wanted = {"arguments": list(arguments), "stdout": str(stdout), "stderr": str(stderr), "cwd": str(cwd)}
     parent = _parent()
     return WarmProcess(parent, parent.ask({**wanted, "env": dict(env)})["pid"])

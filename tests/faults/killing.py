@@ -87,10 +87,10 @@ def _sent(at: int) -> None:
 
     original, now = HttpSubmitter._attempt, countdown(at)
 
-    async def dying(self: HttpSubmitter, claim: Any) -> Any:
+    async def dying(self: HttpSubmitter, *claim_and_api: Any) -> Any:
         if not now():
-            return await original(self, claim)
-        task = asyncio.ensure_future(original(self, claim))
+            return await original(self, *claim_and_api)
+        task = asyncio.ensure_future(original(self, *claim_and_api))
         await asyncio.sleep(0.001)
         assert task is not None
         return die()

@@ -46,7 +46,7 @@ def test_a_run_is_killed_at_every_moment_of_a_row_s_life(ordeal: Ordeal, dedupli
     ordeal.deduplicates = deduplicates
     ordeal.give(crowd(700, "p"))
     died = [ordeal.die_at(point) for point in LIVES]
-    assert sum(died) >= len(LIVES) - 2, died  # the last ones may find too little left to do
+    assert all(died[:-2]), died  # the last ones may find too little left to do
     ordeal.go_through()
     ordeal.check()
 
