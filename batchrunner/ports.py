@@ -31,6 +31,11 @@ RESULT_COLUMNS = ("_row", "_line", "_source", "_outcome", "_profile_id", "_error
 """In front of the source's own columns in every result file: by them it is known when it comes back as a source."""
 
 
+TEXT_HEADERS = "text_headers"
+"""The extension under which requests and answers carry their headers as pairs of texts; an answer's names in lower
+case. Engines have them so, and making httpx.Headers of them costs more than a tenth of a request."""
+
+
 class Reader(Protocol):
     """An open source. Reading it twice gives the same rows with the same numbers."""
 

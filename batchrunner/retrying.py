@@ -163,7 +163,7 @@ def decide(verdict: Verdict, history: History, policy: RetryPolicy, moment: Mome
             return settle(verdict, history)
         case RefusedUs():
             failed = Failed(verdict.code, verdict.text)
-            return Settle(_lawful(failed, history), _attempted(history), refusal=verdict.text)
+            return Settle(lawful(failed, doubtful=history.doubtful), _attempted(history), refusal=verdict.text)
         case Doubtful():
             return _after_doubt(verdict, replace(_attempted(history), doubtful=True, exposed=True), policy, moment)
         case NeverSent():
@@ -259,10 +259,11 @@ def _attempted(history: History) -> History:
 
 
 def _end(outcome: Failed, history: History) -> Settle:
-    return Settle(_lawful(outcome, history), history)
+    return Settle(lawful(outcome, doubtful=history.doubtful), history)
 
 
-def _lawful(outcome: Failed, history: History) -> Failed | InDoubt:
-    if history.doubtful:
+def lawful(outcome: Failed | Rejected, *, doubtful: bool) -> Failed | Rejected | InDoubt:
+    """The law: what ends without an answer to the claim itself cannot lift a doubt."""
+    if doubtful:
         return InDoubt(outcome.code, f"{outcome.text}; an earlier attempt may have taken effect")
     return outcome

@@ -10,9 +10,9 @@ import httpx
 import msgspec
 
 from batchrunner.api.codes import ERROR_CODES, Kind
-from batchrunner.api.light import TEXT_HEADERS
 from batchrunner.api.xml import from_xml
 from batchrunner.model import Accepted, Rejected
+from batchrunner.ports import TEXT_HEADERS
 from batchrunner.retrying import Answered, Doubtful, RefusedUs, Throttled, Verdict
 
 LARGEST_ANSWER_BYTES = 1 << 20

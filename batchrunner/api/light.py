@@ -7,8 +7,7 @@ from typing import Any
 
 import httpx
 
-TEXT_HEADERS = "text_headers"
-"""The extension under which an engine finds the headers as pairs of texts: what it would turn them into anyway."""
+from batchrunner.ports import TEXT_HEADERS
 
 Pairs = Sequence[tuple[str, str]]
 

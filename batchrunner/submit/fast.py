@@ -13,9 +13,10 @@ from pyreqwest.http import Url
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 
+from batchrunner.ports import TEXT_HEADERS
 from batchrunner.submit.facts import ANY_ADDRESS, Facts
 from batchrunner.submit.pin import Pin
-from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, TEXT_HEADERS, whole_answer
+from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
 
 
 class FastTransport(httpx.AsyncBaseTransport):

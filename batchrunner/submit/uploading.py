@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from batchrunner.attachments import Upload, digest_of, uploads_in, with_names
 from batchrunner.clock import Clock
 from batchrunner.errors import LedgerError
-from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Rejected, RequestId, Settled, Value
+from batchrunner.model import Accepted, Claim, Failed, InDoubt, Rejected, RequestId, Settled, Value
 from batchrunner.ports import Submitter, UploadShelf
-from batchrunner.retrying import Again, History, Moment, NeverSent, Pause, RetryPolicy, Settle, Verdict, decide
+from batchrunner.retrying import Again, History, Moment, NeverSent, Pause, RetryPolicy, Settle, Verdict, decide, lawful
 from batchrunner.submit.throttle import Throttle
 
 
@@ -183,7 +183,9 @@ class UploadingSubmitter:
         for upload in wanted:
             key = await self._uploader.key_of(upload)
             if isinstance(key, NotUploaded):
-                return Settled(claim, _lawful(key.outcome, claim), attempts=0, requests=0, refusal=key.refusal)
+                return Settled(
+                    claim, lawful(key.outcome, doubtful=claim.doubtful), attempts=0, requests=0, refusal=key.refusal
+                )
             names[upload] = key
         payload = with_names(claim.request.payload, names.__getitem__)
         settled = await self._inner.submit(replace(claim, request=replace(claim.request, payload=payload)))
@@ -203,10 +205,3 @@ class UploadingSubmitter:
         """Close both."""
         self._uploader.close()
         await self._inner.aclose()
-
-
-def _lawful(outcome: Failed | Rejected, claim: Claim) -> Outcome:
-    """A claim that was ever in doubt stays so: nothing new is known of what it did."""
-    if claim.doubtful:
-        return InDoubt(outcome.code, f"{outcome.text}; an earlier attempt may have taken effect")
-    return outcome

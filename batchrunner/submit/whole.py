@@ -7,14 +7,11 @@ from collections.abc import Sequence
 
 import httpx
 
+from batchrunner.ports import TEXT_HEADERS
+
 LARGEST_ANSWER_BYTES = 1 << 20
 """What is read of an answer, unless its request says otherwise (`answer_bytes` of its extensions). One byte more is
 handed on, so that a reader sees that there was more."""
-
-
-TEXT_HEADERS = "text_headers"
-"""The extension under which requests and answers carry their headers as pairs of texts; an answer's names in lower
-case. Engines have them so, and making httpx.Headers of them costs more than a tenth of a request."""
 
 Pairs = Sequence[tuple[str, str]]
 
