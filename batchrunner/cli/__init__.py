@@ -41,7 +41,7 @@ SHORT_HELP = {
     "runs": "List past runs.",
     "show": "Show one run.",
     "resolve": "Decide about rows in doubt.",
-    "pause": "Let no run of a job begin.",
+    "pause": "Let no run of a job begin, and stop the one under way.",
     "unpause": "Lift the pause of a job.",
     "purge": "Delete what old runs left behind.",
     "ledger": "Back the ledger up, make it smaller, export it.",

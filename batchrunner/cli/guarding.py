@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from batchrunner.cli.night import note, waiter
 from batchrunner.clock import Clock, as_text, zone
 from batchrunner.config import Job
-from batchrunner.errors import AlreadyRunning, HeldBack
-from batchrunner.ledger import Nights, SqlLedger
+from batchrunner.errors import AlreadyRunning, HeldBack, LedgerError
+from batchrunner.ledger import Nights, Pause, SqlLedger
 from batchrunner.nights import Guards
 from batchrunner.pipeline import StopRequest
 
 TRY_AGAIN_S = 1.0
 """While another run holds the job's lock."""
 
-LOOK_AGAIN_S = 60.0
-"""The wall clock may be set while a run waits for its hours to end."""
+LOOK_AGAIN_S = 2.0
+"""Whether somebody has paused the job of a run that is under way: a person who does is waiting to see it stop."""
+
+log = logging.getLogger(__name__)
 
 
 def lock(ledger: SqlLedger, job: Job, held: ExitStack, clock: Clock, stop: StopRequest, patience: timedelta) -> None:
@@ -40,18 +44,11 @@ def lock(ledger: SqlLedger, job: Job, held: ExitStack, clock: Clock, stop: StopR
             return
 
 
-def guards(ledger: SqlLedger, job: Job, clock: Clock) -> Guards | None:
-    """The guards of a run that may begin now; None where the job has none. Raises HeldBack when it may not."""
+def guards(ledger: SqlLedger, job: Job, clock: Clock) -> Guards:
+    """The guards of a run that may begin now. Raises HeldBack when it may not."""
     nights = Nights(ledger)
     if pause := nights.paused(job.name, clock.now_ms()):
-        until = "" if pause.until_ms is None else f" until {as_text(pause.until_ms)}"
-        why = f" ({pause.why})" if pause.why else ""
-        raise HeldBack(
-            f"job {job.name} is paused{until}{why}; nothing was sent; "
-            f"lift the pause with: batchrunner unpause {job.name}"
-        )
-    if not job.guards.model_fields_set:
-        return None
+        raise _held_by(pause, "nothing was sent")
     made = Guards(job.guards, clock.now_ms, zone(job.timezone), lambda since: nights.sent_since(job.name, since))
     room, held = made.room(0)
     if held is not None and room == 0:
@@ -59,24 +56,49 @@ def guards(ledger: SqlLedger, job: Job, clock: Clock) -> Guards | None:
     return made
 
 
+def _held_by(pause: Pause, what: str) -> HeldBack:
+    until = "" if pause.until_ms is None else f" until {as_text(pause.until_ms)}"
+    why = f" ({pause.why})" if pause.why else ""
+    return HeldBack(
+        f"job {pause.job} is paused{until}{why}; {what}; lift the pause with: batchrunner unpause {pause.job}"
+    )
+
+
 @contextmanager
-def roused_at_the_end(guard: Guards | None, clock: Clock, stop: StopRequest) -> Iterator[None]:
-    """Rouse a run that waits for answers when its hours are over, so that it looks at its guards."""
-    if guard is None or guard.closes_ms is None:
+def watched(guard: Guards | None, ledger: Path, job: str, clock: Clock, stop: StopRequest) -> Iterator[None]:
+    """Have a run that is under way look at its guards when its hours are over, or somebody pauses its job."""
+    if guard is None:
         yield
         return
     over = threading.Event()
-
-    def watch(closes_ms: int) -> None:
-        while (left_s := (closes_ms - clock.now_ms()) / 1000) > 0:
-            if over.wait(min(left_s, LOOK_AGAIN_S)):
-                return
-        stop.wake()
-
-    thread = threading.Thread(target=watch, args=(guard.closes_ms,), name="hours", daemon=True)
+    thread = threading.Thread(target=_watch, args=(guard, ledger, job, clock, stop, over), name="guards", daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
+
+
+def _watch(guard: Guards, path: Path, job: str, clock: Clock, stop: StopRequest, over: threading.Event) -> None:
+    """Until the run is over, or has to be. The wall clock may be set meanwhile, so it is looked at again and again."""
+    with SqlLedger.for_reading(str(path)) as ledger:
+        nights = Nights(ledger)
+        while not over.wait(min(_left_s(guard, clock), LOOK_AGAIN_S)):
+            if pause := _paused(nights, job, clock):
+                guard.pause = _held_by(pause, "what had left was settled, and the next run goes on")
+            if guard.over():
+                stop.wake()
+                return
+
+
+def _left_s(guard: Guards, clock: Clock) -> float:
+    return float("inf") if guard.closes_ms is None else max(0.0, (guard.closes_ms - clock.now_ms()) / 1000)
+
+
+def _paused(nights: Nights, job: str, clock: Clock) -> Pause | None:
+    try:
+        return nights.paused(job, clock.now_ms())
+    except LedgerError as error:  # the run itself will stop if that lasts: it writes where this reads
+        log.info("%s: the pauses cannot be read: %s", job, error)
+        return None

@@ -42,7 +42,7 @@ def pause(
 ) -> None:
     """Let no run of a job (by name or file) begin: `run` and `retry` end with exit code 6 until it is lifted.
 
-    A run that is under way goes on; stop it with Ctrl-C or SIGTERM.
+    A run that is under way takes up nothing more within seconds: what has left is settled, and the next run goes on.
     """
     name = job_name(job) or job
     now_ms = SystemClock().now_ms()
@@ -54,7 +54,7 @@ def pause(
     if output == "json":
         say_json({"job": name, "paused": pause_values(made), "running": running})
     elif not quiet:
-        under_way = "; a run that is under way goes on" if running else ""
+        under_way = "; the run that is under way settles what has left, and stops" if running else ""
         click.echo(f"{name}: {pause_text(made)}{under_way}; lift it with: batchrunner unpause {name}")
 
 

@@ -16,7 +16,7 @@ from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, this_command
 from batchrunner.cli.broker import settle_late_answers
 from batchrunner.cli.exits import Exit, of_error, of_totals
-from batchrunner.cli.guarding import guards, lock, roused_at_the_end
+from batchrunner.cli.guarding import guards, lock, watched
 from batchrunner.cli.night import note
 from batchrunner.cli.options import say_json, state_dir
 from batchrunner.cli.whole import SUMMARY, complete_last
@@ -88,7 +88,7 @@ class Work:
         limit_now = None if limit is None else lambda: limit.limit
         with (
             Bar(_size(self._sources), self.job.name, shown=self._asked.bar, limit_now=limit_now) as bar,
-            roused_at_the_end(self._guard, self.clock, self.stop),
+            watched(self._guard, self.ledger.path, self.job.name, self.clock, self.stop),
         ):
             return compose.go(
                 self.job,

@@ -50,9 +50,13 @@ class Guards:
         self._outside = table.hours is not None and self.closes_ms is None
         self._day_ends_ms = day_ends_ms(now)
         self._sent_today = 0 if table.daily_limit is None else sent_since(day_begins_ms(now))
+        self.pause: HeldBack | None = None
+        """Set, from another thread too, when somebody pauses the job."""
 
     def over(self) -> HeldBack | None:
-        """Whether the hours are over: then what is in flight ends, and nothing more begins."""
+        """Whether the hours are over or the job was paused: then what is in flight ends, and nothing more begins."""
+        if self.pause is not None:
+            return self.pause
         if self._outside:
             return self._held(
                 Reason.OUTSIDE_HOURS, f"the job sends within hours = {self._table.hours} only; nothing was sent"

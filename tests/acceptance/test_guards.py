@@ -95,6 +95,28 @@ def test_a_paused_job_does_not_begin(bench: Bench) -> None:
     assert bench.run().code == 0
 
 
+def test_a_pause_stops_the_run_that_is_under_way(bench: Bench) -> None:
+    """What had left is settled, the exit code is 6, and the next run goes on where it stopped."""
+    bench.job()
+    rows = people(400)
+    bench.csv(rows)
+    bench.sandbox.change(latency_s=0.2)
+    under_way = bench.start("run", "job.toml", "--concurrency", "2", "--output", "json")
+    until(lambda: bench.sandbox.stats()["effects"] >= 4, "some rows were sent")
+    paused = bench.cli("pause", "welcome", "--why", "wrong text")
+    assert "the run that is under way settles what has left, and stops" in paused.out
+    ended = under_way.end()
+    assert (ended.code, ended.json["reason"]) == (6, "paused")
+    assert "is paused (wrong text); what had left was settled" in ended.json["error"]
+    accepted = counts(ended.json)["accepted"]
+    assert counts(ended.json).keys() <= {"accepted", "failed"}  # claimed, and held back before it left
+    assert 4 <= accepted == bench.sandbox.stats()["effects"] < 400
+    bench.sandbox.change(latency_s=0.0)
+    assert bench.cli("unpause", "welcome").code == 0
+    assert counts(bench.run().json) == {"accepted": 400 - accepted, "skipped": {"accepted": accepted}}
+    assert bench.effects() == once_each(rows)
+
+
 # --- one at a time ----------------------------------------------------------------------------
 
 

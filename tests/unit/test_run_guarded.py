@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledgers import NOW_MS, a_run
 
-from batchrunner.cli.guarding import roused_at_the_end
+from batchrunner.cli.guarding import watched
 from batchrunner.config import GuardsTable
 from batchrunner.config.units import parse_hours
 from batchrunner.errors import HeldBack, Reason
@@ -103,7 +103,7 @@ def test_exactly_as_many_rows_are_sent_as_there_is_room_for(tmp_path: Path, rows
         assert (ended.error is None) == (rows <= limit)
 
 
-def test_somebody_rouses_the_run_at_the_end_of_its_hours() -> None:
+def test_somebody_rouses_the_run_at_the_end_of_its_hours(tmp_path: Path) -> None:
     """By the wall clock, and not when the run has ended before."""
     stop, roused = StopRequest(), threading.Event()
     stop.wake = roused.set
@@ -123,12 +123,12 @@ def test_somebody_rouses_the_run_at_the_end_of_its_hours() -> None:
     table = GuardsTable.model_validate({"hours": parse_hours("00:00-23:59")})
     guard = Guards(table, clock.now_ms, zone, lambda _: 0)
     assert guard.closes_ms
-    with roused_at_the_end(guard, clock, stop):
+    with watched(guard, tmp_path / "ledger.db", "welcome", clock, stop):
         assert not roused.wait(0.01)
     clock.now = guard.closes_ms - round(timedelta(milliseconds=20) / timedelta(milliseconds=1))
     guard = Guards(table, clock.now_ms, zone, lambda _: 0)
-    with roused_at_the_end(guard, clock, stop):
+    with watched(guard, tmp_path / "ledger.db", "welcome", clock, stop):
         clock.now += 20
         assert roused.wait(20)
-    with roused_at_the_end(None, clock, stop):
+    with watched(None, tmp_path / "ledger.db", "welcome", clock, stop):
         pass
