@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --group dev --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick airflow bench check lint types rooms format coverage lock upgrade schema shelf samples clean
+.PHONY: help demo test quick airflow bench check lint types rooms audit format coverage lock upgrade schema shelf samples clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ build/airflow/bin/airflow:
 	$(PYTHON) -m venv build/airflow
 	build/airflow/bin/pip install -qq --disable-pip-version-check --no-compile "apache-airflow>=3,<4"
 
-check: lint types rooms  ## Lint, types, and the walls between the rooms
+check: lint types rooms audit  ## Lint, types, the walls between the rooms, and known faults of what is pinned
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -51,6 +51,9 @@ types: $(READY)
 
 rooms: $(READY)
 	$(BIN)/lint-imports
+
+audit: $(READY)  ## Ask whether pinned versions are known to be vulnerable (STRICT=1: fail if nobody can be asked)
+	$(BIN)/python tests/audit $(if $(STRICT),--strict)
 
 format: $(READY)  ## Put the code into its form
 	$(BIN)/ruff check --fix .
