@@ -46,7 +46,7 @@ class Reader(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """Column names in file order. For JSONL: the keys of the first chunk, then the paths inside its values."""
+        """Column names in file order, then the paths inside their values. For JSONL: as the first records have them."""
         ...
 
     @property
@@ -61,7 +61,7 @@ class Reader(Protocol):
 
     @property
     def header(self) -> tuple[str, ...] | None:
-        """The header of a CSV file as it is written, where `columns` are its distinct names; None for JSONL."""
+        """The header of a CSV file as it is written, where `columns` begins with distinct names; None for JSONL."""
         ...
 
     def place(self, line: int) -> str:

@@ -109,7 +109,7 @@ def open_at_hand(job: Job, file: AtHand) -> OpenSource:
     table = job.source
     shape = Shape(
         reader.source.fingerprint,
-        None if reader.header is None else tuple(reader.columns),
+        None if reader.header is None else tuple(reader.columns[: len(reader.header)]),
         table.delimiter,
         table.quote,
         encoding=reader.encoding,

@@ -23,21 +23,19 @@ from batchrunner.cli.options import (
 from batchrunner.config import load_job
 from batchrunner.errors import ConfigError, LedgerError, UsageError
 from batchrunner.guess import (
-    Head,
     Known,
     Plan,
     Proposal,
     Remembered,
     Sample,
-    head_of_file,
-    head_of_stream,
     job_in_ledger,
     job_text,
     jobs_in,
     latin,
     propose,
     remembered,
-    sample_of,
+    sample_of_file,
+    sample_of_stream,
     toml,
 )
 from batchrunner.ledger import History, SqlLedger
@@ -76,7 +74,7 @@ def init(
 ) -> None:
     """Look at the start of an export (a file, or - for standard input), and write a job file for it."""
     place = _place(export, name, to, force=force)
-    sample = sample_of(_head(export))
+    sample = _sample(export)
     plan = propose(sample)
     before = remembered(sample.columns, _candidates(place, sample, ledger))
     known = Known(name or _job_name(export), _path_in_job(export, place), url, workflow_id)
@@ -93,15 +91,15 @@ def init(
 # --- where from, where to ----------------------------------------------------------------------
 
 
-def _head(export: str) -> Head:
+def _sample(export: str) -> Sample:
     if export == STDIN:
-        return head_of_stream(sys.stdin.buffer, "standard input")
+        return sample_of_stream(sys.stdin.buffer, "standard input")
     first = places(export, Path())[0]
     path = first.path if isinstance(first, LocalFile) else Path(export)
     if path.is_fifo():
         with path.open("rb") as pipe:
-            return head_of_stream(pipe, path.name)
-    return head_of_file(path)
+            return sample_of_stream(pipe, path.name)
+    return sample_of_file(path)
 
 
 def _place(export: str, name: str | None, to: Path | None, *, force: bool) -> Path:

@@ -15,7 +15,8 @@ from batchrunner.guess.findings import Finding, Sure, percent
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _LINES = 3_000
 """Enough to tell a dialect."""
-_MOST_PREAMBLE = 15
+MOST_PREAMBLE = 15
+"""Lines in front of a header."""
 _TOTALS = re.compile(
     r"\s*(total|totals|sum|grand total|rows?|records|end of|итого|всего|конец|записей)\b", re.IGNORECASE
 )
@@ -148,7 +149,7 @@ def _preamble(records: Records) -> tuple[int, Finding | None]:
     width = records.usual_width
     first = next((place for place, one in enumerate(records.widths) if one == width), 0)
     before = records.cells[:first]
-    if not before or first > _MOST_PREAMBLE or width < 2:  # noqa: PLR2004  nothing to tell a preamble by
+    if not before or first > MOST_PREAMBLE or width < 2:  # noqa: PLR2004  nothing to tell a preamble by
         return 0, None
     if any(_said(cells) * _LITTLE_PREAMBLE > width for cells in before):
         return 0, None
@@ -165,14 +166,21 @@ def _footer(
 ) -> tuple[int, Finding | None]:
     """Lines at the end that sum up; they are recognised by what they say, never by being short alone."""
     records = _split(text, delimiter, quote, escape)
-    count = 0
-    for cells in reversed(records.cells[2:]):
-        said = next((cell for cell in cells if cell.strip()), "")
-        if not _TOTALS.match(said) or _said(cells) * 2 > max(records.usual_width, 2):
-            break
-        count += 1
+    count = sums_up(records.cells)
     if not count:
         return 0, None
     from_line = records.ends[-count - 1]
     skip = len(lines) - from_line
     return skip, Finding("skip_footer", skip, "likely", f"the last {skip} lines sum up, and are no record")
+
+
+def sums_up(records: Sequence[Sequence[str]]) -> int:
+    """How many of the last records sum up, as they say themselves."""
+    usual = Counter(map(len, records)).most_common(1)[0][0] if records else 0
+    count = 0
+    for cells in reversed(records[2:]):
+        said = next((cell for cell in cells if cell.strip()), "")
+        if not _TOTALS.match(said) or _said(cells) * 2 > max(usual, 2):
+            break
+        count += 1
+    return count

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from batchrunner.errors import SourceError
 from batchrunner.sources.files import InputFile
-from batchrunner.sources.packed import packing_of
 
 HEAD_BYTES = 4 << 20
 """Read at most: some ten thousand rows, enough to see a 13th of a month in any column of dates."""
@@ -41,11 +38,3 @@ def head_of_file(path: Path) -> Head:
         whole=len(data) <= HEAD_BYTES and len(file.parts) == 1,
         bom_encoding=part.encoding if part.bom_bytes else None,
     )
-
-
-def head_of_stream(stream: BinaryIO, name: str) -> Head:
-    """The start of what is piped into us; the rest is left where it is. Raises SourceError."""
-    data = stream.read(HEAD_BYTES + 1)
-    if packing := packing_of(data):
-        raise SourceError(f"{name}: is compressed ({packing}); pipe it in unpacked, or save it to a file")
-    return Head(name, data[:HEAD_BYTES], whole=len(data) <= HEAD_BYTES)

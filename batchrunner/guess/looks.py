@@ -13,6 +13,7 @@ from typing import Literal
 from batchrunner.guess.dates import DateForm, date_form
 from batchrunner.guess.findings import percent
 from batchrunner.mapping.phones import region_of
+from batchrunner.sources import Declared
 
 Kind = Literal["empty", "email", "phone", "date", "bool", "int", "float", "json", "list", "url", "ip", "text"]
 
@@ -64,13 +65,16 @@ Hint = Literal["email", "phone", "date", "id", "name", ""]
 """What the header says the values are, as far as it bears on reading them."""
 
 
-def look_at(texts: Sequence[str], hint: Hint, regions: Sequence[str]) -> Look:
-    """What a column looks like. `regions` are countries to try for phones that name none, likeliest first."""
+def look_at(texts: Sequence[str], hint: Hint, regions: Sequence[str], declared: Declared | None = None) -> Look:
+    """What a column looks like. `regions` are countries to try for phones that name none, likeliest first.
+
+    `declared` is what the file itself says of it: texts that look like numbers are texts there.
+    """
     values = [text.strip() for text in texts if text and not text.isspace()]
     distinct = dict.fromkeys(values)
     if not values:
         return Look("empty", len(texts), 0, 0, why="all its cells are empty")
-    column = _Column(len(texts), values, list(distinct), hint, regions)
+    column = _Column(len(texts), values, list(distinct), hint, regions, declared)
     found = (look for test in _TESTS if (look := test(column)) is not None)
     return next(found, None) or column.look("text", len(values), f"{len(distinct)} different texts")
 
@@ -84,6 +88,7 @@ class _Column:
     distinct: list[str]
     hint: Hint
     regions: Sequence[str]
+    declared: Declared | None = None
 
     def look(self, kind: Kind, count: int, why: str, options: dict[str, object] | None = None) -> Look:
         share = min(1.0, count / len(self.values))
@@ -97,6 +102,12 @@ class _Column:
 
 
 # --- one test for each kind, the most telling first ---------------------------------------------
+
+
+def _as_declared(column: _Column) -> Look | None:
+    if column.declared != "bool":
+        return None
+    return column.look("bool", len(column.values), "the file declares it so", {"true": ["true"], "false": ["false"]})
 
 
 def _emails(column: _Column) -> Look | None:
@@ -221,7 +232,7 @@ def _written_as_phones(values: Sequence[str]) -> bool:
 
 
 def _numbers(column: _Column) -> Look | None:
-    if column.hint in ("phone", "date"):
+    if column.hint in ("phone", "date") or column.declared == "text":
         return None
     whole = column.matching(_INT)
     if any(re.fullmatch(r"0\d+", value) for value in column.distinct):
@@ -263,7 +274,8 @@ def _lists(column: _Column) -> Look | None:
 
 
 _TESTS: tuple[Callable[[_Column], Look | None], ...] = (
-    _structures, _emails, _urls, _addresses_of_machines, _dates, _words_for_yes_and_no, _phones, _numbers, _lists,
+    _as_declared, _structures, _emails, _urls, _addresses_of_machines, _dates, _words_for_yes_and_no, _phones, _numbers,
+    _lists,
 )  # fmt: skip
 
 

@@ -75,7 +75,10 @@ def propose(sample: Sample) -> Plan:
 def look_at_all(sample: Sample) -> dict[str, Look]:
     """What each column looks like. Dates that a column leaves open are told by the other ones."""
     regions = _CYRILLIC_FIRST if _is_cyrillic(sample) else ()
-    looks = {column: look_at(sample.texts[column], hint_of(column), regions) for column in sample.columns}
+    looks = {
+        column: look_at(sample.texts[column], hint_of(column), regions, sample.types.get(column))
+        for column in sample.columns
+    }
     forms = [look.date for look in looks.values() if look.date]
     for column, look in looks.items():
         if look.date and look.date.also and (told := decided(look.date, forms)).also is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,11 +20,12 @@ from batchrunner.guess.findings import Finding
 from batchrunner.guess.head import Head
 from batchrunner.guess.looks import is_value
 from batchrunner.guess.names import is_a_name
-from batchrunner.sources import open_source
+from batchrunner.sources import Declared, open_source
 
 ROWS = 20_000
 """Looked at, of what the head holds."""
 
+_ARRAY = re.compile(r'\[\s*\{\s*(?:"|\})')
 _JSONL_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
 _LOOKED_AT = 500
 
@@ -42,6 +44,8 @@ class Sample:
     """The export has no more rows than these."""
     broken: Counter[str] = field(default_factory=Counter)
     """Records that cannot become rows, by code."""
+    types: Mapping[str, Declared] = field(default_factory=dict)
+    """What the file itself says of its columns."""
 
 
 def sample_of(head: Head) -> Sample:
@@ -91,12 +95,14 @@ def _in_wide_units(codec: str) -> bool:
 
 
 def is_json(head: Head, text: str) -> bool:
-    """Whether it is read as JSON: by its name, or by the look of its first line."""
+    """Whether it is read as JSON: by its name, or by how it begins."""
     if PurePath(head.name.lower()).suffix in _JSONL_ENDINGS:
         return True
-    first = text.lstrip("\ufeff \t\r\n").partition("\n")[0]
+    start = text.lstrip("\ufeff \t\r\n")
+    if _ARRAY.match(start):
+        return True
     try:
-        return isinstance(json.loads(first), dict)
+        return isinstance(json.loads(start.partition("\n")[0]), dict)
     except ValueError:
         return False
 
@@ -105,7 +111,7 @@ def _json_finding(head: Head, options: dict[str, Any]) -> Finding:
     if PurePath(head.name.lower()).suffix in _JSONL_ENDINGS:
         return Finding("format", "jsonl", "sure", "the name of the file says so")
     options["format"] = "jsonl"
-    return Finding("format", "jsonl", "sure", "its first line is a JSON object")
+    return Finding("format", "jsonl", "sure", "it begins with a JSON object")
 
 
 # --- CSV ---------------------------------------------------------------------------------------
@@ -125,7 +131,7 @@ def _csv_options(head: Head, start: _Start, options: dict[str, Any], findings: l
     }
     options.update({key: value for key, value in written.items() if value != defaults[key].default})
     findings.extend(dialect.findings)
-    header = guess_header(dialect)
+    header = guess_header(dialect.records)
     findings.append(header)
     if not header.value:
         options["header"] = False
@@ -134,11 +140,11 @@ def _csv_options(head: Head, start: _Start, options: dict[str, Any], findings: l
         findings.append(trailing)
 
 
-def guess_header(dialect: DialectGuess) -> Finding:
+def guess_header(records: Sequence[Sequence[str]]) -> Finding:
     """Whether the first record names the columns."""
-    if not dialect.records:
+    if not records:
         return Finding("header", value=True, sure="guess", why="there is no record to tell by")
-    first, body = dialect.records[0], dialect.records[1 : _LOOKED_AT + 1]
+    first, body = records[0], records[1 : _LOOKED_AT + 1]
     names = [cell for cell in first if is_a_name(cell)]
     values = [cell for cell in first if is_value(cell)]
     if names and len(values) * 2 <= len(first):
@@ -181,7 +187,7 @@ def _read(start: _Start, options: dict[str, Any], findings: list[Finding], endin
         path = Path(folder) / f"start{ending}"
         path.write_bytes(start.text.encode(codec, errors))
         reader = open_source(path, SourceTable(path=path.name, **as_it_is))
-        return _gathered(reader.columns, reader.chunks(), options, findings, whole=whole)
+        return gathered(reader.columns, reader.chunks(), options, findings, whole=whole)
 
 
 def _up_to_the_cut(chunks: Iterable[Any], *, whole: bool) -> Iterator[Any]:
@@ -196,14 +202,17 @@ def _up_to_the_cut(chunks: Iterable[Any], *, whole: bool) -> Iterator[Any]:
             raise
 
 
-def _gathered(
+def gathered(  # noqa: PLR0913  what was found out so far
     columns: Sequence[str],
     chunks: Iterable[Any],
     options: dict[str, Any],
     findings: list[Finding],
     *,
     whole: bool,
+    most: int = ROWS,
+    types: Mapping[str, Declared] | None = None,
 ) -> Sample:
+    """The columns of the first rows, `most` of them or a few more."""
     texts: dict[str, list[str]] = {column: [] for column in columns}
     rows, broken = 0, Counter[str]()
     for chunk in _up_to_the_cut(chunks, whole=whole):
@@ -211,7 +220,7 @@ def _gathered(
             found.extend(chunk.texts(column))
         rows += len(chunk.rows)
         broken.update(each.code for each in chunk.broken)
-        if rows >= ROWS:
+        if rows >= most:
             whole = False
             break
-    return Sample(options, findings, list(columns), texts, rows, whole, broken)
+    return Sample(options, findings, list(columns), texts, rows, whole, broken, types or {})

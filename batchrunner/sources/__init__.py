@@ -31,12 +31,23 @@ from batchrunner.sources.files import InputFile, fingerprint, os_errors, stamp_o
 from batchrunner.sources.jsonl_records import JsonlFormat
 from batchrunner.sources.packed import HEAD_BYTES, packing_of
 from batchrunner.sources.parquet import MAGIC as PARQUET_MAGIC
-from batchrunner.sources.parquet import ParquetTable
+from batchrunner.sources.parquet import Declared, ParquetTable, types_of
 from batchrunner.sources.reading import CHUNK_ROWS, FileReader
 from batchrunner.sources.tables import TableReader
-from batchrunner.sources.workbooks import Sheet, is_workbook
+from batchrunner.sources.workbooks import Sheet, is_workbook, sheets_of
 
-__all__ = ["CHUNK_ROWS", "fingerprint", "is_jsonl", "open_source"]
+__all__ = [
+    "CHUNK_ROWS",
+    "Declared",
+    "TableKind",
+    "fingerprint",
+    "is_jsonl",
+    "is_whole_only",
+    "open_source",
+    "sheets_of",
+    "table_kind",
+    "types_of",
+]
 
 TableKind = Literal["xlsx", "parquet"]
 
@@ -81,19 +92,35 @@ def _table(kind: TableKind, path: Path, table: SourceTable, chunk_rows: int) -> 
 
 def _table_kind(path: Path, table: SourceTable) -> TableKind | None:
     """Whether a file is a table that is no text, by its content. Raises SourceError where the job says otherwise."""
-    stamp_of(path)
-    with os_errors(path), path.open("rb", buffering=0) as file:
-        head = file.read(HEAD_BYTES)
-    kind: TableKind | None = None
-    if head.startswith(PARQUET_MAGIC):
-        kind = "parquet"
-    elif packing_of(head) == "zip" and is_workbook(path):
-        kind = "xlsx"
+    head = _head(path)
+    kind = _kind_of(path, head)
     if table.format in (kind, "auto"):
         return kind
     if table.format in ("xlsx", "parquet") and not _is_result(head):
         raise SourceError(f"{path}: is no {table.format} file; correct `format` under [source], or remove it")
     return None
+
+
+def table_kind(path: Path) -> TableKind | None:
+    """Whether a file is a workbook or a Parquet file, by its content alone. Raises SourceError."""
+    return _kind_of(path, _head(path))
+
+
+def is_whole_only(head: bytes) -> bool:
+    """Whether what begins like this cannot be read as it comes: a table, or something packed."""
+    return head.startswith(PARQUET_MAGIC) or packing_of(head) is not None
+
+
+def _head(path: Path) -> bytes:
+    stamp_of(path)
+    with os_errors(path), path.open("rb", buffering=0) as file:
+        return file.read(HEAD_BYTES)
+
+
+def _kind_of(path: Path, head: bytes) -> TableKind | None:
+    if head.startswith(PARQUET_MAGIC):
+        return "parquet"
+    return "xlsx" if packing_of(head) == "zip" and is_workbook(path) else None
 
 
 def _is_result(head: bytes) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from batchrunner.errors import SourceError
 from batchrunner.model import Row, Unusable
+from batchrunner.nested import MOST_PATHS, paths_in
 from batchrunner.ports import RESULT_COLUMNS
 from batchrunner.sources.dialects import Dialect
 from batchrunner.sources.files import InputFile
@@ -34,6 +35,9 @@ _LEAST_OPEN = 16 << 10
 """Looking for a closing quote in vain means re-reading. A file that makes us do it all the time may make us do it
 for so much weight per line; from then on a quoted cell may run on for `_LEAST_OPEN` only."""
 
+
+_LOOKED_AT = 5_000
+"""Records, for paths into their cells."""
 
 _CODE = RESULT_COLUMNS.index("_error_code")
 _UNSPLIT = frozenset({"bad_quotes", "open_quote"})
@@ -157,6 +161,9 @@ class CsvFormat:
         self.columns = dialect.names(header)
         self.header: tuple[str, ...] = header if dialect.has_header else self.columns
         """As it is written; the columns have names of their own, and never the same."""
+        self.inner: tuple[str, ...] = ()
+        self.nested = dialect.is_result
+        """The source of a result file may have had cells of JSON, whose values the job then names."""
         self._dialect = dialect
 
     @classmethod
@@ -172,7 +179,20 @@ class CsvFormat:
                     f"{file.path}: {file.parts[0].name} and {part.name} do not have the same columns, so they are not "
                     f"read as one; choose those that belong together by `member` under [source]"
                 )
+        if form.nested:
+            form.inner = form.paths(file)
         return form
+
+    def paths(self, file: InputFile) -> tuple[str, ...]:
+        """Paths into cells that hold JSON, as far as the first records have any."""
+        records = chain.from_iterable(batch.values for lines in file.each() for batch in self.batches(lines))
+        cells = (
+            (name, cell)
+            for record in islice(records, _LOOKED_AT)
+            for name, cell in zip(self.columns, record, strict=True)
+        )
+        found = dict.fromkeys(f"{name}.{path}" for name, cell in cells for path in paths_in(cell))
+        return tuple(path for path in islice(found, MOST_PATHS) if path not in self.columns)
 
     def batches(self, lines: PhysicalLines, first: int = 1) -> Iterator[Batch[tuple[str, ...]]]:
         """The data records."""

@@ -46,15 +46,19 @@ class _AskRecordError(Exception):
 class JsonlFormat:
     """How a JSONL file is split, and the keys at its start."""
 
-    def __init__(self, columns: _Keys = ()) -> None:
+    def __init__(self) -> None:
         """Use `of`."""
-        self.columns = columns
+        self.columns: _Keys = ()
+        self.inner: _Keys = ()
+        self.nested = True
 
     @classmethod
     def of(cls, file: InputFile, rows: int) -> JsonlFormat:
         """Take the keys of the first `rows` objects as the columns. Raises SourceError."""
         objects = chain.from_iterable(batch.values for lines in file.each() for batch in cls().batches(lines))
-        return cls(_with_inner(list(islice(objects, rows))))
+        form = cls()
+        form.columns, form.inner = _with_inner(list(islice(objects, rows)))
+        return form
 
     @property
     def header(self) -> None:
@@ -96,8 +100,8 @@ def _array_blocks(lines: PhysicalLines) -> Iterator[Iterable[Element]]:
     raise fault
 
 
-def _with_inner(objects: Sequence[Texts]) -> _Keys:
-    """The columns, and behind them the paths that lead into their values."""
+def _with_inner(objects: Sequence[Texts]) -> tuple[_Keys, _Keys]:
+    """The columns, and the paths that lead into their values."""
     columns = _columns(objects)
     inner: dict[str, None] = {}
     for keys, cells in objects:
@@ -107,7 +111,7 @@ def _with_inner(objects: Sequence[Texts]) -> _Keys:
         if len(inner) > MOST_PATHS:
             break
     known = set(columns)
-    return (*columns, *[path for path in islice(inner, MOST_PATHS) if path not in known])
+    return columns, tuple(path for path in islice(inner, MOST_PATHS) if path not in known)
 
 
 def _columns(objects: Iterable[Texts]) -> _Keys:

@@ -11,15 +11,20 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from batchrunner.errors import SourceError
+from batchrunner.nested import MOST_PATHS, paths_in
 from batchrunner.sources.dialects import distinct
 from batchrunner.sources.files import os_errors, stamp_of
 from batchrunner.sources.tables import Record, number_text
 
 MAGIC = b"PAR1"
+Declared = Literal["text", "int", "float", "bool", "date", "datetime", "json"]
+"""What a file says about a column."""
+
 _NO_FRACTION = re.compile(r"\.0+(?=Z?$)")
 
 
@@ -36,7 +41,10 @@ class ParquetTable:
         self._batch_rows = batch_rows
         with self._reading(), self._parquet.ParquetFile(path) as file:
             self.header = tuple(file.schema_arrow.names)
+            self.types = tuple(_declared(self._arrow, kind) for kind in file.schema_arrow.types)
+            fields = [list(_fields(self._arrow, field)) for field in file.schema_arrow]
         self.columns = tuple(distinct(self.header))
+        self.inner = self._paths(fields)
 
     def records(self) -> Iterator[Record]:
         """All rows; their line is their number."""
@@ -57,6 +65,19 @@ class ParquetTable:
     def mended(self, cells: tuple[str, ...]) -> Sequence[str]:
         """As they are."""
         return cells
+
+    def _paths(self, fields: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """Of structures as the schema has them, and places in lists as the first rows do."""
+        names = list(zip(self.columns, self.types, strict=True))
+        found = {f"{name}.{path}": None for name, paths in zip(self.columns, fields, strict=True) for path in paths}
+        nested = [place for place, (_, kind) in enumerate(names) if kind == "json"]
+        for record in islice(self.records(), self._batch_rows) if nested else ():
+            found.update(
+                {f"{self.columns[place]}.{path}": None for place in nested for path in paths_in(record.cells[place])}
+            )
+            if len(found) > MOST_PATHS:
+                break
+        return tuple(path for path in islice(found, MOST_PATHS) if path not in self.columns)
 
     def _texts(self, column: Any) -> list[str]:  # noqa: ANN401  an array of any type
         arrow, kind = self._arrow, column.type
@@ -88,6 +109,35 @@ class ParquetTable:
                     f"{self._path}: cannot be read as Parquet ({type(error).__name__}), as if it were cut off or "
                     f"damaged; get the file again"
                 ) from error
+
+
+def types_of(path: Path) -> dict[str, Declared]:
+    """The type of each column of a Parquet file that has one. Raises SourceError."""
+    table = ParquetTable(path, batch_rows=1)
+    return {column: kind for column, kind in zip(table.columns, table.types, strict=True) if kind}
+
+
+def _fields(arrow: Any, field: Any) -> Iterator[str]:  # noqa: ANN401  pyarrow has no types
+    """The paths into a structure, the outer ones first."""
+    for inner in field.type if arrow.types.is_struct(field.type) else ():
+        yield inner.name
+        yield from (f"{inner.name}.{path}" for path in _fields(arrow, inner))
+
+
+def _declared(arrow: Any, kind: Any) -> Declared | None:  # noqa: ANN401  pyarrow has no types
+    types = arrow.types
+    if types.is_dictionary(kind):
+        return _declared(arrow, kind.value_type)
+    tests: tuple[tuple[Declared, tuple[Any, ...]], ...] = (
+        ("text", (types.is_string, types.is_large_string)),
+        ("bool", (types.is_boolean,)),
+        ("int", (types.is_integer,)),
+        ("float", (types.is_floating, types.is_decimal)),
+        ("date", (types.is_date,)),
+        ("datetime", (types.is_timestamp,)),
+        ("json", (types.is_nested,)),
+    )
+    return next((name for name, checks in tests if any(check(kind) for check in checks)), None)
 
 
 def _json(value: object) -> str:

@@ -62,6 +62,16 @@ class Format(Protocol[V]):
         ...
 
     @property
+    def inner(self) -> Sequence[str]:
+        """Paths into cells that hold JSON, by which a job may name their values as well."""
+        ...
+
+    @property
+    def nested(self) -> bool:
+        """Whether cells may hold JSON."""
+        ...
+
+    @property
     def header(self) -> tuple[str, ...] | None:
         """The header of a CSV file as it is written; None for formats whose records name their values."""
         ...
@@ -81,7 +91,7 @@ class FileReader(Generic[V]):
     def __init__(self, file: InputFile, source: Source, form: Format[V], chunk_rows: int) -> None:
         """Read `file` in chunks of at most `chunk_rows` records, broken ones included."""
         self.source = source
-        self.columns = form.columns
+        self.columns: Sequence[str] = (*form.columns, *form.inner)
         self.chunk_rows = max(chunk_rows, 1)
         self._file = file
         self._form = form
@@ -147,8 +157,7 @@ class FileReader(Generic[V]):
 
     def _chunk(self, batch: Batch[V], position: int) -> Chunk:
         columns, cells = self._form.table(batch.values)
-        nested = self._form.header is None  # records that name their values may hold objects and lists
-        return Chunk(columns, batch.rows, cells, batch.broken, position, nested=nested)
+        return Chunk(columns, batch.rows, cells, batch.broken, position, nested=self._form.nested)
 
 
 def bad_bytes(lines: PhysicalLines, line: int, offset: int) -> str:

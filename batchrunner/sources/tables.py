@@ -37,6 +37,11 @@ class Table(Protocol):
         ...
 
     @property
+    def inner(self) -> tuple[str, ...]:
+        """Paths into cells that hold JSON, by which a job may name their values as well; none where no cell does."""
+        ...
+
+    @property
     def nested(self) -> bool:
         """Whether cells may hold JSON."""
         ...
@@ -63,7 +68,7 @@ class TableReader:
     def __init__(self, source: Source, table: Table, chunk_rows: int) -> None:
         """Read the table in chunks of at most `chunk_rows` records."""
         self.source = source
-        self.columns: Sequence[str] = table.columns
+        self.columns: Sequence[str] = (*table.columns, *table.inner)
         self.header: tuple[str, ...] | None = table.header
         self.chunk_rows = max(chunk_rows, 1)
         self._table = table
@@ -93,7 +98,7 @@ class TableReader:
     def _chunk(
         self, rows: Sequence[Row], cells: Sequence[Sequence[str]], broken: Sequence[Unusable], position: int
     ) -> Chunk:
-        return Chunk(self.columns, rows, cells, broken, position, nested=self._table.nested)
+        return Chunk(self._table.columns, rows, cells, broken, position, nested=self._table.nested)
 
 
 def number_text(value: float) -> str:

@@ -32,6 +32,7 @@ class Sheet:
     """One sheet of a workbook as a table (`tables.Table`)."""
 
     nested = False
+    inner: tuple[str, ...] = ()
 
     def __init__(self, path: Path, table: SourceTable) -> None:
         """Open it and read its header. Raises SourceError."""
@@ -123,6 +124,18 @@ def is_workbook(path: Path) -> bool:
                 return "xl/workbook.xml" in archive.namelist()
         except (zipfile.BadZipFile, ValueError, NotImplementedError):
             return False
+
+
+def sheets_of(path: Path) -> list[str]:
+    """The names of the sheets of a workbook, in its order. Raises SourceError."""
+    load = _openpyxl(path)
+    _must_be_plausible(path)
+    with _reading(path), path.open("rb") as file:
+        book = load(file, read_only=True, data_only=True)
+        try:
+            return [str(sheet.title) for sheet in book.worksheets]
+        finally:
+            book.close()
 
 
 def _must_be_plausible(path: Path) -> None:

@@ -6,12 +6,19 @@ Usage: python tests/shelf/make_exports.py
 from __future__ import annotations
 
 import bz2
+import datetime as dt
 import gzip
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 FOLDER = Path(__file__).with_name("exports")
 
@@ -56,6 +63,26 @@ def zipped(name: str, content: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content)
+    return file.getvalue()
+
+
+def workbook(sheets: dict[str, Sequence[Sequence[Any]]]) -> bytes:
+    """A workbook with these sheets."""
+    book = openpyxl.Workbook()
+    book.remove(book.worksheets[0])
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(list(row))
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def parquet(columns: dict[str, Any]) -> bytes:
+    """A Parquet file with these columns."""
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file)
     return file.getvalue()
 
 
@@ -146,6 +173,39 @@ EXPORTS: dict[str, Export] = {
             "cid@example.com,7.9001234567E+10,Ð˜Ð²Ð°Ð½\na@example.com; b@example.com,,NULL\n"
         ).encode(),
         4,
+        2,
+    ),
+    # --- tables
+    "contacts.xlsx": Export(
+        workbook(
+            {
+                "Титул": [("Отчёт",)],
+                "Клиенты": [
+                    ("Отчёт по клиентам",),
+                    (),
+                    ("Имя", "Телефон", "E-mail", "Дата рождения", "Бонусы", "Активен"),
+                    ("Анна", 79001234567, "anna@example.com", dt.date(1990, 11, 23), 1250.5, True),
+                    ("Иван", 79007654321, None, dt.date(1985, 2, 1), 0, False),
+                    ("Ольга", None, "olga@example.org", None, None, True),
+                    ("Итого", 3),
+                ],
+            }
+        ),
+        3,
+        3,
+    ),
+    "contacts.parquet": Export(
+        parquet(
+            {
+                "client_id": ["0017", "0018", "0019"],
+                "contact": [{"email": "ann@example.com"}, {"email": "bob@example.com"}, {"email": None}],
+                "mobile": pa.array([79001234567.0, None, None]),
+                "birthday": pa.array([dt.date(1990, 12, 31), None, None]),
+                "vip": pa.array([True, True, None]),
+                "tags": [["a", "b"], [], None],
+            }
+        ),
+        3,
         2,
     ),
     "lines_under_another_name.txt": Export(

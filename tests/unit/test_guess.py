@@ -79,7 +79,7 @@ def test_a_short_last_record_is_no_footer_unless_it_says_so() -> None:
 )
 def test_a_header_names_columns_and_holds_no_values(text: str, header: bool) -> None:
     """By the list of names, by what looks like a value, by cells that come again."""
-    assert guess_header(guess_dialect(text, whole=True)).value is header
+    assert guess_header(guess_dialect(text, whole=True).records).value is header
 
 
 # --- dates -------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ def test_a_parquet_file_gives_texts_of_every_type(tmp_path: Path) -> None:
     assert first[:7] == ["Ж", "12345678901234567", "79001234567", "0.1", "1.10", "true", "1990-12-31"]
     assert first[7:] == ["2026-11-23 20:45:01", '["+7900", "x"]', '{"email": "a@example.com"}', "text", "A"]
     assert second == ["", "", "1.5", "", "", "", "", "2026-11-23 00:00:00.000005", "[]", "", "/w==", "B"]
+    assert reader.columns[-3:] == ("contact.email", "list.0", "list.1")
     [chunk] = reader.chunks()
     assert (chunk.texts("contact.email"), chunk.texts("list.0")) == (["a@example.com", ""], ["+7900", ""])
     assert [row.line for row in chunk.rows] == [1, 2]
@@ -188,3 +189,14 @@ def test_result_files_of_a_table_are_read_as_the_csv_they_are(tmp_path: Path, ki
     path.write_text("a\n7\n")
     with pytest.raises(SourceError, match=f"is no {kind} file"):
         opened(path, format=kind)
+
+
+def test_a_result_file_of_a_source_with_structures_still_has_their_values(tmp_path: Path) -> None:
+    """The job names `contact.email`, and must find it in error.csv as well."""
+    path = tmp_path / "error.csv"
+    ours = "_row,_line,_source,_outcome,_profile_id,_error_code,_error_text"
+    path.write_text(f'{ours},contact\n1,1,f,failed,,x,y,"{{""email"": ""a@example.com""}}"\n')
+    reader = opened(path)
+    assert reader.columns[-2:] == ("contact", "contact.email")
+    [chunk] = reader.chunks()
+    assert chunk.texts("contact.email") == ["a@example.com"]
