@@ -24,7 +24,7 @@ from batchrunner.cli.options import (
 from batchrunner.clock import SystemClock, as_text
 from batchrunner.config import Job, load_job, parse_duration
 from batchrunner.errors import ResultError, UsageError
-from batchrunner.ledger import open_ledger
+from batchrunner.ledger import Slots, open_ledger
 from batchrunner.ledger.purging import OldFile, OldRun, Purge, Purged
 from batchrunner.nights import markers
 
@@ -77,7 +77,9 @@ def purge(
         if not dry_run:
             _delete(loaded, traces, found)
         purged = found.count() if dry_run else found.go()
-    _tell(loaded.name, before_ms, traces, purged, output=output, quiet=quiet, dry_run=dry_run)
+        schedule = Slots(opened)
+        slots = (schedule.old if dry_run else schedule.forget)(loaded.name, before_ms)
+    _tell(loaded.name, before_ms, traces, purged, slots, output=output, quiet=quiet, dry_run=dry_run)
 
 
 def _age(job: Job, older_than: timedelta | None) -> timedelta:
@@ -149,12 +151,14 @@ def _delete_directory(folder: Path) -> None:
         folder.rmdir()
 
 
-def _tell(job: str, before_ms: int, traces: Traces, purged: Purged, *, output: str, quiet: bool, dry_run: bool) -> None:
+def _tell(
+    job: str, before_ms: int, traces: Traces, purged: Purged, slots: int, *, output: str, quiet: bool, dry_run: bool
+) -> None:
     if output == "json":
         say_json({
             "job": job, "before": as_text(before_ms), "dry_run": dry_run, "archived_files": len(traces.files),
             "run_directories": len(traces.directories), "size_bytes": traces.size_bytes, "runs": purged.runs,
-            "entries_deleted": purged.deleted, "outcomes_deleted": purged.stripped, "waiting": purged.waiting,
+            "entries_deleted": purged.deleted, "outcomes_deleted": purged.stripped, "slots": slots, "waiting": purged.waiting,
         })  # fmt: skip
         return
     if quiet:
@@ -163,6 +167,9 @@ def _tell(job: str, before_ms: int, traces: Traces, purged: Purged, *, output: s
     click.echo(f"{job}: {would}, of runs that ended before {as_text(before_ms)}:")
     click.echo(f"  {len(traces.files)} archived files and {len(traces.directories)} run directories", nl=False)
     click.echo(f" ({traces.size_bytes:,} bytes)")
-    click.echo(f"  {purged.deleted} entries, {purged.stripped} outcomes whose digest stays, {purged.runs} runs")
+    click.echo(
+        f"  {purged.deleted} entries, {purged.stripped} outcomes whose digest stays, {purged.runs} runs", nl=False
+    )
+    click.echo(f", {slots} slots of the schedule" if slots else "")
     if purged.waiting:
         click.echo(f"  {purged.waiting} unfinished rows stay: 'retry' sends them, or 'resolve' decides")

@@ -84,6 +84,24 @@ class Slots:
         with saying(self._path), transaction(self._connection):
             self._connection.execute(update(slots).where(*_at(job, slot_s)).values(**values))
 
+    def old(self, job: str, before_ms: int) -> int:
+        """How many slots `forget` would forget."""
+        with saying(self._path):
+            found: int = self._connection.execute(select(func.count()).where(*self._old(job, before_ms))).scalar_one()
+        return found
+
+    def forget(self, job: str, before_ms: int) -> int:
+        """Slots that were claimed before a moment go; how many."""
+        these = self._old(job, before_ms)
+        with saying(self._path), transaction(self._connection):
+            return self._connection.execute(delete(slots).where(*these)).rowcount
+
+    def _old(self, job: str, before_ms: int) -> list[ColumnElement[bool]]:
+        """Without the job's last slot, or those before it would be due again; nor the last that went well."""
+        these = [slots.c.job == job, slots.c.claimed_ms < before_ms, slots.c.slot_s != self.last_s(job)]
+        well_ms = self.last_finished_ms(job)
+        return these if well_ms is None else [*these, slots.c.ended_ms.is_distinct_from(well_ms)]
+
     def last_finished_ms(self, job: str) -> int | None:
         """When a slot of the job last ended with a run that came to the end of its rows."""
         finished = slots.c.job == job, slots.c.exit_code.in_(FINISHED)

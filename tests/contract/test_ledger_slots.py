@@ -50,3 +50,22 @@ def test_what_became_of_a_slot_is_remembered(tmp_path: Path) -> None:
         slots.give_back("nightly", 100)
         assert slots.last_s("nightly") == 50
         assert slots.claim("nightly", 100, 1)
+
+
+def test_old_slots_are_forgotten_and_none_of_them_is_due_again(tmp_path: Path) -> None:
+    """But for the last one, and the last that went well; those of other jobs stay."""
+    with open_ledger(str(tmp_path / "ledger.db")) as ledger:
+        slots = Slots(ledger)
+        slots.begin("nightly", 50, 1)
+        for slot_s, exit_code in ((100, 0), (200, 5), (300, 4), (400, 4)):
+            assert slots.claim("nightly", slot_s, slot_s)
+            slots.end("nightly", slot_s, run=None, exit_code=exit_code, now_ms=slot_s + 5)
+        assert slots.claim("nightly", 250, 250)  # whoever fired it was killed
+        assert slots.claim("other", 100, 1)
+        assert slots.old("nightly", 300) == slots.forget("nightly", 300) == 3
+        assert [one.slot_s for one in slots.recent("nightly", 9)] == [400, 300, 200]
+        assert slots.last_finished_ms("nightly") == 205
+        assert slots.old("nightly", 10_000) == slots.forget("nightly", 10_000) == 1
+        assert [one.slot_s for one in slots.recent("nightly", 9)] == [400, 200]
+        assert not slots.claim("nightly", 400, 9)
+        assert not slots.claim("other", 100, 9)
