@@ -48,6 +48,7 @@ class Asked:
     profile: bool = False
     wait: timedelta = timedelta(0)
     no_guards: bool = False
+    notify: bool = False
     any_size: bool = False
     day: date | None = None
     carried: tuple[str, ...] = ()
@@ -92,6 +93,9 @@ def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--wait", callback=parsed(parse_duration), metavar="10m", help="Wait so long for another run of the job."
         ),
         click.option("--no-guards", is_flag=True, help="Go on although a pause or [guards] of the job hold it back."),
+        click.option(
+            "--notify", is_flag=True, help="Tell whoever [notify] and [metrics] of the job name how it ended."
+        ),
         output_option,
         click.option("--profile", is_flag=True, help="Tell where the time went: CPU by stage, and what the limit was."),
         click.option("--no-progress", is_flag=True, help="No bar, even on a terminal."),
@@ -118,6 +122,7 @@ def asked(job: Path, options: Mapping[str, Any]) -> Asked:
         profile=options["profile"],
         wait=options["wait"] or timedelta(0),
         no_guards=options["no_guards"],
+        notify=options["notify"],
         any_size=options.get("any_size", False),
         day=options["day"].date() if options.get("day") else None,
         carried=_carried(options),

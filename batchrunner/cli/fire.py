@@ -20,9 +20,10 @@ from batchrunner.cli.options import (
     output_option,
     say_json,
 )
-from batchrunner.cli.telling import tell_of
+from batchrunner.cli.telling import tell_of, tell_of_error
 from batchrunner.clock import SystemClock, as_text
 from batchrunner.config import Job, load_job
+from batchrunner.errors import BatchrunnerError
 from batchrunner.schedule import Children, Ended, Fired, Firing, cron_of, exit_of, sentence_of
 
 WORST_FIRST = (
@@ -48,7 +49,11 @@ def fire(job: Path, ledger: str | None, output: str, quiet: bool) -> None:  # no
     """Run a job if its schedule says that it is due: what timers call, and whoever likes. A slot fires once."""
     loaded = load_job(job)
     firing = _Firing(loaded, ledger or default_ledger())
-    asyncio.run(firing.go())
+    try:
+        asyncio.run(firing.go())
+    except BatchrunnerError as error:  # the ledger says what is due: without it nothing was run, and nobody told
+        tell_of_error(loaded, firing.ledger, error)
+        raise
     code = firing.exit_code
     if output == "json":
         say_json(firing.values())
@@ -62,7 +67,7 @@ class _Firing:
 
     def __init__(self, job: Job, ledger: str) -> None:
         self._job = job
-        self._ledger = ledger
+        self.ledger = ledger
         self._fired: list[Fired] = []
         self._stopped_by: int | None = None
 
@@ -75,12 +80,12 @@ class _Firing:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop, number)
-        firing = Firing(self._job, self._ledger, children, SystemClock())
+        firing = Firing(self._job, self.ledger, children, SystemClock())
         async for fired in firing.fire():
             self._fired.append(fired)
             if not fired.busy:
                 # In a thread: a webhook that is repeated must not keep a signal waiting.
-                await asyncio.to_thread(tell_of, self._job, self._ledger, fired, SystemClock())
+                await asyncio.to_thread(tell_of, self._job, self.ledger, fired, SystemClock())
 
     @property
     def exit_code(self) -> int:

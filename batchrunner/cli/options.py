@@ -77,15 +77,19 @@ def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def fail(error: BatchrunnerError, output: str = "text") -> NoReturn:
     """End the program with the error's sentence on stderr and its exit code."""
-    code = of_error(error)
     if output == "json":
-        from batchrunner.nights import event_of  # noqa: PLC0415  not needed for --help
-
-        event = event_of(error)
-        say_json({"error": str(error), "exit_code": code, **({"reason": event.reason} if event else {})})
+        say_json(error_values(error))
     for line in str(error).splitlines():
         click.echo(f"batchrunner: {line}", err=True)
-    raise SystemExit(code)
+    raise SystemExit(of_error(error))
+
+
+def error_values(error: BatchrunnerError) -> dict[str, Any]:
+    """An error that ended a command, for programs."""
+    from batchrunner.nights import event_of  # noqa: PLC0415  not needed for --help
+
+    event = event_of(error)
+    return {"error": str(error), "exit_code": of_error(error), **({"reason": event.reason} if event else {})}
 
 
 def ending_well(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -158,7 +158,8 @@ def _tell(
         say_json({
             "job": job, "before": as_text(before_ms), "dry_run": dry_run, "archived_files": len(traces.files),
             "run_directories": len(traces.directories), "size_bytes": traces.size_bytes, "runs": purged.runs,
-            "entries_deleted": purged.deleted, "outcomes_deleted": purged.stripped, "slots": slots, "waiting": purged.waiting,
+            "entries_deleted": purged.deleted, "outcomes_deleted": purged.stripped, "slots": slots,
+            "waiting": purged.waiting,
         })  # fmt: skip
         return
     if quiet:

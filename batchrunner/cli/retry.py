@@ -16,6 +16,7 @@ from batchrunner.cli.batches import in_batches
 from batchrunner.cli.leftovers import Leftovers, gone, leftovers
 from batchrunner.cli.locate import find_sources
 from batchrunner.cli.options import ending_well, job_argument, logging_options
+from batchrunner.cli.telling import notifying
 from batchrunner.cli.work import Work, rehearsed, tell
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
@@ -54,13 +55,13 @@ def retry(job: Path, of_run: str | None, outcomes: str, codes: str, **options: A
     that were sent to the same platform are meant.
     """
     wish = asked(job, options)
-    with target(job, options) as (loaded, token):
+    with notifying(wish) as told, target(job, options) as (loaded, token):
         wanted = Wanted(
             _states(outcomes),
             frozenset(filter(None, codes.replace(" ", "").split(","))),
             installation=loaded.target.origin,
         )
-        summary = _retry(loaded, token, of_run, wanted, wish)
+        told.ended = summary = _retry(loaded, token, of_run, wanted, wish)
     if summary is not None:
         tell(summary, wish)
 

@@ -14,6 +14,7 @@ from batchrunner.cli.asked import Asked, asked, sending_options, target
 from batchrunner.cli.batches import in_batches
 from batchrunner.cli.night import Night, this_night
 from batchrunner.cli.options import ending_well, job_argument, logging_options, sources_argument
+from batchrunner.cli.telling import notifying
 from batchrunner.cli.work import Work, rehearsed, tell, tell_event
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
@@ -44,8 +45,8 @@ def run(job: Path, sources: tuple[str, ...], **options: Any) -> None:  # noqa: A
     the job says which files are awaited, until when, and what must hold of them.
     """
     wish = asked(job, options)
-    with target(job, options) as (loaded, token):
-        summary = _run(loaded, token, sources, wish)
+    with notifying(wish) as told, target(job, options) as (loaded, token):
+        told.ended = summary = _run(loaded, token, sources, wish)
     match summary:
         case NightEvent():
             tell_event(summary, loaded, wish)

@@ -1,20 +1,28 @@
-"""Who is told how a scheduled run ended."""
+"""Who is told how a run ended: a scheduled one, or one with `--notify`."""
 
 from __future__ import annotations
 
 import shlex
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
-from batchrunner.clock import Clock, as_text
-from batchrunner.config import Job, MetricsTable, NotifyTable
-from batchrunner.errors import NotifyError
+from batchrunner.cli.asked import Asked
+from batchrunner.cli.exits import Exit, of_error
+from batchrunner.cli.options import error_values
+from batchrunner.cli.work import event_values
+from batchrunner.clock import Clock, SystemClock, as_text
+from batchrunner.config import Job, MetricsTable, NotifyTable, load_job
+from batchrunner.errors import BatchrunnerError, LedgerError, NotifyError, UsageError
 from batchrunner.ledger import FINISHED, Slots, open_ledger
 from batchrunner.metrics import Measured, publish
+from batchrunner.nights import NightEvent
 from batchrunner.notify import Event, Message, judge, message_of, tell
-from batchrunner.schedule import Ended, Fired, exit_of, sentence_of
+from batchrunner.report import Summary, summary_values
+from batchrunner.schedule import BROKE_OFF, Ended, Fired, exit_of, sentence_of
 
 
 def tell_of(job: Job, ledger: str, fired: Fired, clock: Clock) -> Event | None:
@@ -32,9 +40,54 @@ def tell_of(job: Job, ledger: str, fired: Fired, clock: Clock) -> Event | None:
     return event
 
 
+class Told:
+    """How a command ended, as far as it has."""
+
+    ended: Summary | NightEvent | None = None
+
+
+@contextmanager
+def notifying(asked: Asked) -> Iterator[Told]:
+    """With `--notify`: tell whoever the job names how the command inside ended. Raises ConfigError, UsageError."""
+    told = Told()
+    if not asked.notify:
+        yield told
+        return
+    job = load_job(asked.job)
+    if job.notify is None and job.metrics is None:
+        raise UsageError(
+            f"--notify: {asked.job} names nobody to tell; add [notify] or [metrics], or leave --notify out"
+        )
+    try:
+        yield told
+    except BatchrunnerError as error:
+        tell_of_error(job, asked.ledger, error)
+        raise
+    except Exception:
+        _tell_of(job, asked, Ended(BROKE_OFF, {}))
+        raise
+    match told.ended:
+        case Summary() as summary:
+            _tell_of(job, asked, Ended(summary.exit_code, summary_values(summary)))
+        case NightEvent() as event:
+            _tell_of(job, asked, Ended(Exit.OK, event_values(event, job.name)))
+
+
+def _tell_of(job: Job, asked: Asked, ended: Ended) -> None:
+    tell_of(job, asked.ledger, Fired(None, ended), SystemClock())
+
+
+def tell_of_error(job: Job, ledger: str, error: BatchrunnerError) -> None:
+    """Tell whoever the job names that a command could not do its work."""
+    tell_of(job, ledger, Fired(None, Ended(of_error(error), error_values(error))), SystemClock())
+
+
 def _measure(job: Job, table: MetricsTable, ledger: str, fired: Fired, clock: Clock) -> None:
-    with open_ledger(ledger) as opened:
-        success_ms = Slots(opened).last_finished_ms(job.name)
+    try:
+        with open_ledger(ledger) as opened:
+            success_ms = Slots(opened).last_finished_ms(job.name)
+    except LedgerError:  # what is wrong with it ended the run, and is being told
+        return
     now_ms = clock.now_ms()
     if fired.slot_s is None and exit_of(fired.run) in FINISHED:
         success_ms = now_ms  # a run without a slot, because a file came
@@ -53,14 +106,18 @@ def _what_counts(fired: Fired) -> Ended:
 
 
 def _event(job: Job, ledger: str, ended: Ended, clock: Clock, *, degraded_at: float) -> Event | None:
-    with open_ledger(ledger) as opened:
-        slots = Slots(opened)
-        last = slots.last_event(job.name)
-        before = None if last is None else Event(last)
-        code = exit_of(ended)
-        event = judge(ended.told, code, degraded_at=degraded_at, before=before, out_of_time=ended.out_of_time)
-        if event is not None:
-            slots.note_event(job.name, event, clock.now_ms())
+    def judged(before: Event | None) -> Event | None:
+        return judge(ended.told, exit_of(ended), degraded_at=degraded_at, before=before, out_of_time=ended.out_of_time)
+
+    try:
+        with open_ledger(ledger) as opened:
+            slots = Slots(opened)
+            last = slots.last_event(job.name)
+            event = judged(None if last is None else Event(last))
+            if event is not None:
+                slots.note_event(job.name, event, clock.now_ms())
+    except LedgerError:  # of all failures this one must be told, though nothing can be remembered of it
+        return judged(None)
     return event
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -180,10 +180,15 @@ def tell(summary: Summary, asked: Asked) -> NoReturn:
 def tell_event(event: NightEvent, job: Job, asked: Asked) -> NoReturn:
     """Tell that there was nothing to do, and why; nothing is wrong."""
     if asked.output == "json":
-        say_json({"job": job.name, "reason": event.reason, "message": event.sentence, "exit_code": Exit.OK})
+        say_json(event_values(event, job.name))
     elif not asked.quiet:
         click.echo(event.sentence)
     raise SystemExit(Exit.OK)
+
+
+def event_values(event: NightEvent, job: str) -> dict[str, Any]:
+    """That there was nothing to do, for programs."""
+    return {"job": job, "reason": event.reason, "message": event.sentence, "exit_code": Exit.OK}
 
 
 def _size(sources: Sequence[compose.OpenSource]) -> int:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from batchrunner.schedule.due import Due, begins_s, cron_of, due, table_of
 from batchrunner.schedule.firing import Fired, Firing
-from batchrunner.schedule.processes import Children, Ended, exit_of, sentence_of
+from batchrunner.schedule.processes import BROKE_OFF, Children, Ended, exit_of, sentence_of
 
 __all__ = [
+    "BROKE_OFF",
     "Children",
     "Due",
     "Ended",

@@ -14,7 +14,7 @@ from batchrunner.config import Job
 from batchrunner.ledger import History, Slots, open_ledger
 from batchrunner.model import State
 from batchrunner.schedule.due import Due, begins_s, cron_of, due, table_of, timezone_of
-from batchrunner.schedule.processes import Children, Ended
+from batchrunner.schedule.processes import Children, Ended, exit_of
 
 LOCKED = 75
 """The exit code of a run that found another one of its job."""
@@ -127,7 +127,7 @@ class Firing:
                 return
             run = fired.run.told.get("run")
             now_ms = self._clock.now_ms()
-            slots.end(self.job.name, fired.slot_s, run=run, exit_code=fired.run.code, now_ms=now_ms)
+            slots.end(self.job.name, fired.slot_s, run=run, exit_code=exit_of(fired.run), now_ms=now_ms)
 
     def _has_failed_rows(self) -> bool:
         if not table_of(self.job).retry_failed:

@@ -18,6 +18,9 @@ BY_SIGNAL = 128
 """As shells have it: the exit code of a process that a signal has ended is this and the signal's number."""
 
 
+BROKE_OFF = 1
+"""What Python ends with at an error that nobody foresaw; of a run that has told of itself: some rows ended badly."""
+
 STOPPED = 4
 HELD_BACK = 6
 """Of the table of exit codes (`cli.exits`), which a test holds these to."""
@@ -39,10 +42,15 @@ class Ended:
         number = self.code - BY_SIGNAL
         return number if number > 0 and not self.told else None
 
+    @property
+    def broke_off(self) -> bool:
+        """Whether it ended by a bug: with Python's own exit code, and without a word on stdout."""
+        return self.code == BROKE_OFF and not self.told
+
 
 def exit_of(ended: Ended) -> int:
     """The exit code of a run, in our own table even where it was killed or took too long."""
-    if ended.killed_by:
+    if ended.killed_by or ended.broke_off:
         return STOPPED
     return HELD_BACK if ended.out_of_time else ended.code
 
@@ -51,6 +59,8 @@ def sentence_of(ended: Ended) -> str | None:
     """What a person is to know of a run that did not go through."""
     if ended.killed_by:
         return f"the run was killed (signal {ended.killed_by}); the next one goes on where it stopped"
+    if ended.broke_off:
+        return "the run broke off; what it said last is on stderr; the next one goes on where it stopped"
     if ended.out_of_time:
         return "stopped, for it took longer than the job's max_duration; the next run goes on from there"
     error: str | None = ended.told.get("error")

@@ -232,6 +232,44 @@ def test_a_missing_file_is_told_as_one(bench: Bench, hook: Hook) -> None:
     assert (told["event"], told["reason"]) == ("missing_file", "missing_file")
 
 
+def test_a_plain_run_tells_where_it_is_asked_to(bench: Bench, hook: Hook) -> None:
+    """For orchestrators and timers of one's own: `--notify` tells of runs and retries, of failures and recoveries."""
+    bench.job(limits={"throttle_patience": "10ms"})
+    bench.csv(people(3))
+    refused = bench.cli("run", "job.toml", "--notify")
+    assert (refused.code, "names nobody to tell" in refused.err) == (2, True)
+    notifying(bench, webhook(bench, hook))
+    bench.sandbox.change(fail=["429:100"])
+    assert bench.cli("run", "job.toml").code == 1
+    assert hook.taken() == []
+    assert bench.cli("run", "job.toml", "--notify", "--output", "json").code == 1
+    bench.sandbox.change(fail=[])
+    (bench.home / "people.csv").rename(bench.home / "elsewhere.csv")
+    assert bench.cli("run", "job.toml", "--notify").code == 4
+    (bench.home / "elsewhere.csv").rename(bench.home / "people.csv")
+    assert bench.cli("retry", "job.toml", "--notify").code == 0
+    degraded, failure, recovery = hook.taken()
+    assert [told["event"] for told in (degraded, failure, recovery)] == ["degraded", "failure", "recovery"]
+    assert (degraded["slot"], degraded["exit_code"], degraded["rows"]["failed"]) == (None, 1, 3)
+    assert "people.csv" in failure["message"]
+    assert (recovery["rows"]["accepted"], recovery["exit_code"]) == (3, 0)
+
+
+def test_a_damaged_ledger_is_told(bench: Bench, hook: Hook) -> None:
+    """Of all failures the one that a person is needed for, though nothing can be remembered of it."""
+    bench.job()
+    schedule(bench)
+    notifying(bench, webhook(bench, hook))
+    bench.csv(people(1))
+    assert bench.run().code == 0
+    bench.ledger.write_bytes(b"not what was written" * 400)
+    for command in (("schedule", "fire", "job.toml"), ("run", "job.toml", "--notify")):
+        ended = bench.cli(*command)
+        assert (ended.code, "ledger.db" in ended.err) == (4, True), ended.told()
+    assert [told["event"] for told in hook.taken()] == ["failure", "failure"]
+    assert "'ledger repair'" in hook.taken()[0]["message"]
+
+
 def test_that_nobody_could_be_told_is_said_and_changes_nothing(bench: Bench, hook: Hook) -> None:
     """The rows are accepted all the same, and the exit code says so."""
     bench.job()

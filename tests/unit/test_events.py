@@ -10,7 +10,7 @@ import pytest
 from batchrunner.cli.exits import Exit
 from batchrunner.notify import Event, judge, message_of, trial
 from batchrunner.notify.webhook import signature
-from batchrunner.schedule import processes
+from batchrunner.schedule import Ended, exit_of, processes, sentence_of
 
 WELL = {"read": 100, "accepted": 100}
 SOME = {"read": 100, "accepted": 97, "rejected": 3}
@@ -103,3 +103,20 @@ def test_the_signature_is_what_the_page_says() -> None:
 def test_exit_codes_are_those_of_the_table() -> None:
     """The schedule's own words for them."""
     assert (processes.STOPPED, processes.HELD_BACK) == (Exit.STOPPED, Exit.HELD_BACK)
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "says"),
+    [
+        (Ended(1, {"read": 3, "accepted": 2, "rejected": 1}), 1, None),
+        (Ended(1, {}), 4, "the run broke off"),
+        (Ended(137, {}), 4, "the run was killed (signal 9)"),
+        (Ended(143, {"error": "stopped by SIGTERM"}), 143, "stopped by SIGTERM"),
+    ],
+)
+def test_a_run_that_says_nothing_of_itself_did_not_go_through(ended: Ended, code: int, says: str | None) -> None:
+    """Python ends a program that met a bug with 1, which of a run that has told of itself means something else."""
+    assert exit_of(ended) == code
+    assert (sentence_of(ended) or "").startswith(says or "")
+    event = judge(ended.told, exit_of(ended), degraded_at=50, before=None)
+    assert event == {1: Event.SUCCESS, 4: Event.FAILURE, 143: None}[code]
