@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,12 +36,16 @@ from batchrunner.doctor import (
     Probe,
     Repeats,
     Setting,
+    Shape,
     Told,
     Unanswered,
     Verdict,
+    Way,
+    batches_of,
     findings_text,
     findings_values,
     is_bad,
+    look_at_batches,
     look_at_fields,
     look_at_network,
     look_at_platform,
@@ -58,7 +63,8 @@ from batchrunner.submit import Exchange, Facts, exchange_all
 @insecure_option
 @click.option("--probe-profile", metavar="EMAIL|ID", help="A profile of your own that may be imported, unchanged.")
 @click.option("--db-id", type=click.IntRange(min=1), help="The database of that profile.")
-@click.option("--yes", is_flag=True, help="Agree to importing it, without being asked.")
+@click.option("--probe-engage", is_flag=True, help="It may be engaged in the job's scenario, too: once, by a batch.")
+@click.option("--yes", is_flag=True, help="Agree to this, without being asked.")
 @click.option("--save", "saves", is_flag=True, help="Write what was found into the job file.")
 @output_option
 @logging_options
@@ -69,6 +75,7 @@ def doctor(
     insecure: bool,  # noqa: FBT001
     probe_profile: str | None,
     db_id: int | None,
+    probe_engage: bool,  # noqa: FBT001
     yes: bool,  # noqa: FBT001
     saves: bool,  # noqa: FBT001
     output: str,
@@ -77,6 +84,7 @@ def doctor(
     """Look at everything between here and the platform, and say what to do: network, TLS, token, rights, repeats.
 
     Only requests are sent that the platform can only refuse, unless you name a profile that may be imported.
+    Nobody is engaged, unless you say --probe-engage.
     """
     loaded = load_job(job)
     if url:
@@ -84,9 +92,10 @@ def doctor(
             raise UsageError("--save writes what is true of the job's own platform; leave --url out")
         loaded = with_overrides(loaded, {"target": {"url": url, "installation": None}})
     loaded = loaded.model_copy(update={"insecure": insecure})
-    consent = _consent(probe_profile, db_id, loaded, yes=yes)
-    findings, repeats = _examine(loaded, consent)
-    saved = save(job, _settings(repeats)) if saves else []
+    consent = _consent(probe_profile, db_id, loaded, engage=probe_engage, yes=yes)
+    found = _examine(loaded, consent)
+    findings = found.findings
+    saved = save(job, _settings(found)) if saves else []
     bad = is_bad(findings)
     if output == "json":
         say_json(
@@ -107,48 +116,76 @@ def doctor(
     raise SystemExit(Exit.SOME_BAD if bad else Exit.OK)
 
 
-def _consent(profile: str | None, db_id: int | None, job: Job, *, yes: bool) -> Consent | None:
+def _consent(profile: str | None, db_id: int | None, job: Job, *, engage: bool, yes: bool) -> Consent | None:
     """What the user agrees to. Naming a profile is half of it; the other half is asked for."""
     if profile is None:
-        if db_id is not None or yes:
-            raise UsageError("--db-id and --yes go with --probe-profile, which names the profile that may be imported")
+        if db_id is not None or yes or engage:
+            raise UsageError(
+                "--db-id, --probe-engage and --yes go with --probe-profile, the profile that may be imported"
+            )
         return None
+    if engage and (job.target.call.item is None or not job.target.call.engages):
+        raise UsageError(
+            f"--probe-engage finds out how a batch is written that engages; {job.target.endpoint} is none: leave it out"
+        )
     if db_id is None:
         raise UsageError("--probe-profile needs --db-id, the number of the database that the profile is in")
+    engaged = f" And engage it in scenario {job.target.workflow_id}, once: it gets what that sends." if engage else ""
     question = (
-        f"Import profile {profile} of database {db_id} on {job.target.url} up to five times, without any field and "
-        "without starting triggers? It is created if it does not exist."
+        f"Import profile {profile} of database {db_id} on {job.target.url} up to eight times, without any field and "
+        f"without starting triggers? It is created if it does not exist.{engaged}"
     )
     if not yes and not click.confirm(question, err=True):
         raise UsageError("not agreed, so nothing was sent; leave --probe-profile out to look at everything else")
-    return Consent(profile, db_id)
+    return Consent(profile, db_id, engage)
 
 
 # --- the examination ------------------------------------------------------------------------------
 
 
-def _examine(job: Job, consent: Consent | None) -> tuple[Findings, Repeats]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """All there is to tell, and what of it is worth keeping."""
+
+    findings: Findings
+    repeats: Repeats
+    shape: Shape
+
+
+def _examine(job: Job, consent: Consent | None) -> _Found:
+    nothing = Repeats([]), Shape([])
     clock = SystemClock()
     try:
         facts = compose.facts_of(job)
     except ConfigError as error:
-        return [Finding("connection", Verdict.BAD, str(error))], Repeats([])
+        return _Found([Finding("connection", Verdict.BAD, str(error))], *nothing)
     if job.rabbitmq is not None:
-        return [_about_broker(job), *look_at_fields(job.request.data)], Repeats([])
+        return _Found([_about_broker(job), *look_at_fields(job.request.data)], *nothing)
     reached = look_at_network(facts, clock.now_ms() / 1000)
     fields = look_at_fields(job.request.data)
     token, about_token = _token(job)
     if not reached.connected or token is None:
         why = "the platform cannot be reached" if not reached.connected else "there is no token"
         skipped = Finding("platform", Verdict.SKIPPED, f"nothing was asked: {why}")
-        return [*reached.findings, *about_token, skipped, *fields], Repeats([])
+        return _Found([*reached.findings, *about_token, skipped, *fields], *nothing)
     ask = _asking(job, facts, token, clock)
     asked = _asked(job)
     platform = look_at_platform(asked, ask, _origin_of_token(job))
-    repeats = Repeats([])
+    repeats, shape = nothing
     if not is_bad(platform):
         repeats = look_at_repeats(asked, consent, ask, _new_id, says_it_does=job.target.deduplicates)
-    return [*reached.findings, *about_token, *platform, *repeats.findings, *fields], repeats
+        shape = _shape(job, asked, consent, ask)
+    findings = [*reached.findings, *about_token, *platform, *repeats.findings, *shape.findings, *fields]
+    return _Found(findings, repeats, shape)
+
+
+def _shape(job: Job, asked: Asked, consent: Consent | None, ask: Ask) -> Shape:
+    """How a batch has to be written, for jobs that send some."""
+    call = job.target.call
+    if call.item is None:
+        return Shape([])
+    way = Way(job.batch.item or call.item, "beside" if job.batch.item == "flat" else job.batch.key)
+    return look_at_batches(batches_of(asked, call.name, way, queued=call.queued), consent, ask)
 
 
 def _about_broker(job: Job) -> Finding:
@@ -211,8 +248,13 @@ def _told(exchange: Exchange) -> Told:
 # --- what is worth keeping -------------------------------------------------------------------------
 
 
-def _settings(repeats: Repeats) -> list[Setting]:
-    if repeats.recognised_by is None:
-        return []
-    day = datetime.now(UTC).date().isoformat()
-    return [Setting("target", "deduplicates", bool(repeats.recognised_by), f"found by doctor, {day}")]
+def _settings(found: _Found) -> list[Setting]:
+    why = f"found by doctor, {datetime.now(UTC).date().isoformat()}"
+    settings = []
+    if found.repeats.recognised_by is not None:
+        settings.append(Setting("target", "deduplicates", bool(found.repeats.recognised_by), why))
+    if (way := found.shape.way) is not None:
+        settings.append(Setting("batch", "item", way.item, why))
+        if way.item == "wrapped":
+            settings.append(Setting("batch", "key", way.key, why))
+    return settings

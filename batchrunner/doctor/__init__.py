@@ -3,12 +3,14 @@
 network     proxy, name, connection, TLS: step by step, with the standard library
 platform    token, rights, scenario, clock: by requests that can only be refused
 fields      the names of profile fields, as far as they are documented
+batches     in which way a request about many profiles is understood
 repeats     whether a repeated request is recognised, and by which header
 saving      what was found, written into the job file
 """
 
 from __future__ import annotations
 
+from batchrunner.doctor.batches import Shape, Way, batches_of, look_at_batches
 from batchrunner.doctor.fields import look_at_fields
 from batchrunner.doctor.findings import Finding, Findings, Verdict, findings_text, findings_values, is_bad
 from batchrunner.doctor.network import look_at_network
@@ -26,12 +28,16 @@ __all__ = [
     "Probe",
     "Repeats",
     "Setting",
+    "Shape",
     "Told",
     "Unanswered",
     "Verdict",
+    "Way",
+    "batches_of",
     "findings_text",
     "findings_values",
     "is_bad",
+    "look_at_batches",
     "look_at_fields",
     "look_at_network",
     "look_at_platform",

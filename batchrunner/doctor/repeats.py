@@ -26,6 +26,8 @@ class Consent(Value, frozen=True):
     profile: str
     """An e-mail address, or the 24 digits of a profile id."""
     db_id: int
+    engage: bool = False
+    """It may be engaged in the job's scenario as well, once, by a batch of one."""
 
 
 class Repeats(Value, frozen=True):
@@ -65,11 +67,14 @@ def look_at_repeats(
 
 def import_of(consent: Consent) -> Mapping[str, Any]:
     """An import that changes nothing of a profile that exists, and starts nothing."""
-    by_id = bool(_PROFILE_ID.fullmatch(consent.profile))
-    search = {"matching": "profile_id", "profile_id": consent.profile}
-    if not by_id:
-        search = {"matching": "email", "email": consent.profile}
-    return {"db_id": consent.db_id, **search, "data": {}, "skip_triggers": True}
+    return {"db_id": consent.db_id, **search_of(consent), "data": {}, "skip_triggers": True}
+
+
+def search_of(consent: Consent) -> Mapping[str, str]:
+    """How the profile is looked up."""
+    if _PROFILE_ID.fullmatch(consent.profile):
+        return {"matching": "profile_id", "profile_id": consent.profile}
+    return {"matching": "email", "email": consent.profile}
 
 
 def _recognised(

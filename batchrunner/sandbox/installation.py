@@ -208,6 +208,8 @@ class Installation:
             return Answer(0, TEXTS[0], task=f"task-{self._tasks}")
         if any(fault is not None and fault.kind == "short" for fault in faults):
             answers.pop()
+        if self.settings.batch_refusals == "whole" and len(answers) == 1 and answers[0].code:
+            return answers[0]
         return Answer(0, TEXTS[0], items=tuple(answers))
 
     def _verdict(self, visit: _Visit, fault: Fault | None) -> Answer:

@@ -30,6 +30,7 @@ class Settings:
     - `latency_s`, `jitter_s`: each executed call is answered this much later, plus up to the jitter.
     - `rate_limit`: calls per second (bursts of one second's worth), above it HTTP 429; 0 is no limit.
     - `batch_item`: how items of a batch have to be written: "wrapped", "flat" or "any".
+    - `batch_refusals`: "items" answers a batch of one that is refused with an item; "whole" with its refusal alone.
     - `seed`: of everything random.
     - `amqp`: of a broker whose queue `api_req` is answered as well. Read once, at the start.
     - `keep_requests`: how many raw requests `/_sandbox/requests` can show.
@@ -49,6 +50,7 @@ class Settings:
     jitter_s: float = 0
     rate_limit: float = 0
     batch_item: Literal["any", "wrapped", "flat"] = "any"
+    batch_refusals: Literal["items", "whole"] = "items"
     seed: int = 0
     keep_requests: int = 1_000
     amqp: str = ""
@@ -57,6 +59,7 @@ class Settings:
         """Refuse what makes no sense. Raises ValueError with one clear sentence."""
         _check_choice("http_status", self.http_status, ("ok", "mirror"))
         _check_choice("batch_item", self.batch_item, ("any", "wrapped", "flat"))
+        _check_choice("batch_refusals", self.batch_refusals, ("items", "whole"))
         for name in ("dedupe_window_s", "latency_s", "jitter_s", "rate_limit", "keep_requests", "dedupe_capacity"):
             _check_amount(name, getattr(self, name))
         _check_share("fail_500_after_percent", self.fail_500_after_percent)
