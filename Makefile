@@ -5,11 +5,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 WORKERS ?= auto
+comma  := ,
+FUZZED := $(patsubst tests/fuzz/fuzz_%.py,%,$(sort $(wildcard tests/fuzz/fuzz_*.py)))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --group dev --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick airflow bench check lint types rooms audit format coverage lock upgrade schema shelf samples clean
+.PHONY: help demo test quick fuzz airflow bench check lint types rooms audit format coverage lock upgrade schema shelf samples clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +33,12 @@ faults: $(READY)  ## Prove the promise: kills, faults, bad input (LONG=1: kills 
 ifdef LONG
 	$(BIN)/python tests/faults/long_form.py $(if $(FOR),--for $(FOR))
 else
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/faults tests/contract/test_ledger_machine.py -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/faults tests/fuzz tests/contract/test_ledger_machine.py -m "not slow"
 endif
+
+fuzz: $(READY)  ## Fuzz what takes bytes from outside, guided by coverage (ONLY=answers,mapping FOR=60)
+	$(BIN)/pip install -qq --disable-pip-version-check "atheris>=2.3,<4"
+	@for name in $(or $(subst $(comma), ,$(ONLY)),$(FUZZED)); do $(BIN)/python tests/fuzz $$name --for $(or $(FOR),60) || exit 1; done
 
 airflow: build/airflow/bin/airflow  ## Install Airflow beside us, for the test of its recipe (some minutes)
 
