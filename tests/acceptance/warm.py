@@ -39,6 +39,7 @@ IMPORTED = (
     "batchrunner.cli.pause",
     "batchrunner.cli.purge",
     "batchrunner.cli.resolve",
+    "batchrunner.cli.results",
     "batchrunner.cli.retry",
     "batchrunner.cli.init",
     "batchrunner.cli.run",
@@ -129,14 +130,24 @@ def can_start_warm(environment: Mapping[str, str]) -> bool:
 
 
 def start_warm(
-    arguments: Sequence[str], *, stdout: Path, stderr: Path, cwd: Path, env: Mapping[str, str]
+    arguments: Sequence[str],
+    *,
+    stdout: Path,
+    stderr: Path,
+    cwd: Path,
+    env: Mapping[str, str],
+    spoilt: tuple[Path, str] | None = None,
 ) -> WarmProcess:
-    """Start `batchrunner` with these arguments; what it prints goes to the two files."""
+    """Start `batchrunner` with these arguments; what it prints goes to the two files.
+
+    `spoilt` names a script and a word: its `install(word)` is called before the command begins, to make it fail.
+    """
     for file in (stdout, stderr):
         file.touch()  # as with a process that starts cold: whoever looks at once finds them empty
     wanted = {"arguments": list(arguments), "stdout": str(stdout), "stderr": str(stderr), "cwd": str(cwd)}
     parent = _parent()
-    return WarmProcess(parent, parent.ask({**wanted, "env": dict(env)})["pid"])
+    spoiling = [str(part) for part in spoilt or ()]
+    return WarmProcess(parent, parent.ask({**wanted, "env": dict(env), "spoilt": spoiling})["pid"])
 
 
 # --- in the process that forks -------------------------------------------------------------------
@@ -166,6 +177,9 @@ def _become(wanted: Mapping[str, Any]) -> NoReturn:
     code = 1
     try:
         _take_over(wanted)
+        if wanted["spoilt"]:
+            script, word = wanted["spoilt"]
+            runpy.run_path(script)["install"](word)
         runpy.run_module("batchrunner", run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""The bench of the acceptance tests, a sandbox for each module, and a process that forks commands to be killed.
+"""The bench of the acceptance tests, a sandbox for each module, and homes for ordeals.
 
 At the end of a session the kills of all tests are added up and printed.
 """
@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contract"))
 
 from bench import Bench
 from ordeal import TOTAL, Counts, Ordeal, add_up
-from zygote import Zygote
 
 _OF_WORKERS: list[Counts] = []
 
@@ -49,19 +48,11 @@ def bench(tmp_path: Path, sandbox: Handle) -> Iterator[Bench]:
     made.close()
 
 
-@pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    """Forks commands."""
-    made = Zygote()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def ordeal(tmp_path: Path, sandbox: Handle, zygote: Zygote) -> Iterator[Ordeal]:
+def ordeal(tmp_path: Path, sandbox: Handle) -> Iterator[Ordeal]:
     """A home for one ordeal; the sandbox answers after some milliseconds, so that there is something in flight."""
     sandbox.change(latency_s=0.003, jitter_s=0.01)
-    made = Ordeal(tmp_path / "home", sandbox, zygote)
+    made = Ordeal(tmp_path / "home", sandbox)
     yield made
     made.counts.replays = sandbox.stats()["replays"]
     TOTAL.add(made.counts)

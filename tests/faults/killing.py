@@ -68,6 +68,16 @@ def after(owner: Any, name: str, *, when: Callable[[Any], bool] = lambda _: True
     return install
 
 
+def each(*installs: Install) -> Install:
+    """One point that lies in several places, one for each way of sending."""
+
+    def install(at: int) -> None:
+        for one in installs:
+            one(at)
+
+    return install
+
+
 def _statement(at: int, event_name: str) -> None:
     """Each statement of the ledger: BEGIN and COMMIT are statements too."""
     from sqlalchemy import Engine, event
@@ -117,6 +127,43 @@ def _half_a_line(at: int) -> None:
     ResultFiles._flush = dying  # type: ignore[method-assign]
 
 
+def _halves_claimed(at: int) -> None:
+    """The halves of what was refused as a whole are durable, and have not left."""
+    from batchrunner.ledger import SqlLedger
+
+    original, now = SqlLedger.exchange, countdown(at)
+
+    def dying(self: SqlLedger, *given: Any) -> None:
+        original(self, *given)
+        if len(given) > 4 and given[4] is not None and given[4].claims and now():
+            die()
+
+    SqlLedger.exchange = dying  # type: ignore[method-assign]
+
+
+def _half_sent(at: int) -> None:
+    """One half was answered, and the other one is somewhere."""
+    from batchrunner.pipeline.carriage import Carriage
+    from batchrunner.submit import ParcelSubmitter
+
+    halves, now = set(), countdown(at)
+    searching, submitting = Carriage._searching, ParcelSubmitter.submit_parcel
+
+    def noting(self: Carriage, *given: Any) -> Any:
+        for parcel in searching(self, *given):
+            halves.add(parcel.lead.request_id)
+            yield parcel
+
+    async def dying(self: ParcelSubmitter, parcel: Any) -> Any:
+        ends = await submitting(self, parcel)
+        if parcel.lead.request_id in halves and now():
+            die()
+        return ends
+
+    Carriage._searching = noting  # type: ignore[method-assign]
+    ParcelSubmitter.submit_parcel = dying  # type: ignore[method-assign]
+
+
 def _jump(at: int, by_ms: int) -> None:
     """No death, but a clock that jumps when it has been asked so often."""
     from batchrunner.clock import SystemClock
@@ -141,10 +188,11 @@ DISTURBANCES: dict[str, Install] = {
 
 def _points() -> dict[str, Install]:
     """Every point by name. Imported late, so that the list of names costs nothing."""
-    from batchrunner.api import Api
+    from batchrunner.api import Api, ParcelApi
     from batchrunner.cli import whole, work
-    from batchrunner.ledger import SqlLedger
+    from batchrunner.ledger import SqlLedger, store
     from batchrunner.pipeline import Window, feed
+    from batchrunner.pipeline.carriage import Carriage
     from batchrunner.results import Mending, ResultFiles
 
     # `feed` is a module and a function of it: the module is wanted.
@@ -156,7 +204,7 @@ def _points() -> dict[str, Install]:
         "judged": after(feeding.PlainGate, "judge"),
         "claimed": before(Window, "submit"),
         "sent": _sent,
-        "answered": before(Api, "read_answer"),
+        "answered": each(before(Api, "read_answer"), before(ParcelApi, "read_answer")),
         "collected": after(Window, "collect", when=bool),
         "committed": before(ResultFiles, "settled"),
         "unusable_committed": before(ResultFiles, "unusable"),
@@ -173,6 +221,12 @@ def _points() -> dict[str, Install]:
             Path, "replace", when=lambda self, _: self.suffix == ".part" and "summary" not in self.name
         ),
         "mended_summary": before(whole, "write_private"),
+        "packed": after(Carriage, "claims", when=bool),
+        "halved": after(Carriage, "unload", when=lambda ended_and_onward: bool(ended_and_onward[1])),
+        "onward": before(store, "note_onward", when=lambda _connection, _run, onward: bool(onward.claims)),
+        "halves_claimed": _halves_claimed,
+        "half_sent": _half_sent,
+        "shape_noted": after(SqlLedger, "note_shape"),
         "before_statement": lambda at: _statement(at, "before_cursor_execute"),
         "after_statement": lambda at: _statement(at, "after_cursor_execute"),
     }
@@ -181,7 +235,8 @@ def _points() -> dict[str, Install]:
 NAMES = (
     "begun", "read", "judged", "claimed", "sent", "answered", "collected", "committed", "unusable_committed",
     "half_a_line", "written", "run_over", "run_ended", "before_summary", "after_summary", "half_a_summary", "buried",
-    "mended", "half_mended", "mended_summary", "before_statement", "after_statement",
+    "mended", "half_mended", "mended_summary", "packed", "halved", "onward", "halves_claimed", "half_sent",
+    "shape_noted", "before_statement", "after_statement",
 )  # fmt: skip
 """All points; a test holds this to what can be installed."""
 

@@ -4,7 +4,8 @@
 
 Each ordeal is an export of its own that is killed some times, at points of a row's life, at statements of the ledger,
 or from outside at any moment, and then completed by plain runs and checked whole (`ordeal`). Every other one goes to a
-platform that does not deduplicate. It ends at the first thing that does not hold, and keeps what led there.
+platform that does not deduplicate; they take turns in the ways of sending (`modes`). It ends at the first thing that
+does not hold, and keeps what led there.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from tempfile import mkdtemp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "acceptance"))
 
+from modes import MODES, SINGLE
 from ordeal import Counts, Ordeal, crowd, until
-from zygote import Zygote
 
 from batchrunner.sandbox import Handle, Settings, running
 
@@ -31,7 +32,8 @@ POINTS = (
     "half_mended", "mended_summary", "before_statement", "after_statement",
 )  # fmt: skip
 
-SELDOM = {"begun", "read", "judged", "run_over", "run_ended", "before_summary", "half_a_summary", "buried", "mended"}
+SELDOM = {"begun", "read", "judged", "run_over", "run_ended", "before_summary", "half_a_summary", "buried", "mended",
+          "shape_noted"}  # fmt: skip
 """Reached once a run, so that a number above one would kill nobody."""
 
 TELL_EVERY_S = 30.0
@@ -47,10 +49,10 @@ def main() -> None:
     asked = words.parse_args()
     say(f"seed {asked.seed}")
     whole, began = Counts(), time.monotonic()
-    zygote, random = Zygote(), Random(asked.seed)
+    random = Random(asked.seed)
     try:
         with running(Settings(latency_s=0.002, jitter_s=0.006)) as sandbox:
-            ordeals = Ordeals(zygote, sandbox, random, whole, began)
+            ordeals = Ordeals(sandbox, random, whole, began)
             ordeals.go_on(asked)
     except KeyboardInterrupt:
         say("told to stop")
@@ -63,7 +65,6 @@ def main() -> None:
 class Ordeals:
     """All of them."""
 
-    zygote: Zygote
     sandbox: Handle
     random: Random
     whole: Counts
@@ -83,9 +84,10 @@ class Ordeals:
         """An export of its own."""
         home = Path(mkdtemp(prefix="batchrunner-ordeal-"))
         self.sandbox.reset()
-        prefix, deduplicates = f"o{number}-", number % 2 == 0
-        one = Ordeal(home / "home", self.sandbox, self.zygote, prefix, deduplicates=deduplicates, concurrency=32)
-        one.give(crowd(rows, prefix))
+        mode, prefix, deduplicates = MODES[number // 2 % len(MODES)], f"o{number}-", number % 2 == 0
+        concurrency = 32 if mode is SINGLE else 4
+        one = Ordeal(home / "home", self.sandbox, mode, prefix, deduplicates=deduplicates, concurrency=concurrency)
+        one.give(crowd(rows, prefix, poisoned=mode.poisoned))
         try:
             suffer(one, self.random, kills)
             one.check()
@@ -104,7 +106,7 @@ def suffer(one: Ordeal, random: Random, kills: int) -> None:
         if random.random() < 0.4:
             kill_from_outside(one, random)
         else:
-            name = random.choice(POINTS)
+            name = random.choice((*POINTS, *one.mode.points)).partition(":")[0]
             one.die_at(f"{name}:{1 if name in SELDOM else random.randint(1, 24)}")
     one.go_through("run")
 

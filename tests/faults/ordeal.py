@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -23,13 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import QUICK_LIMITS, table, toml
-from zygote import Child, Zygote
+from modes import SINGLE, Mode
+from warm import WarmProcess, start_warm
 
 from batchrunner.model import State
 from batchrunner.sandbox import Handle
 
 JOB = "welcome"
 DEADLINE_S = 120.0
+KILLING = Path(__file__).with_name("killing.py")
 
 KINDS = ("success", "error", "in_doubt")
 STATES = {"accepted": 1, "rejected": 2, "failed": 3, "in_doubt": 4}
@@ -65,14 +68,53 @@ TOTAL = Counts()
 """Of this process: printed at the end of a session."""
 
 
-def crowd(count: int, prefix: str, *, rejected: int = 23, unusable: int = 17) -> list[dict[str, str]]:
+def crowd(
+    count: int, prefix: str, *, rejected: int = 23, unusable: int = 17, poisoned: int = 0
+) -> list[dict[str, str]]:
     """So many rows about so many people: every 17th without an address, every 23rd refused by the API."""
     rows = []
     for number in range(1, count + 1):
         refused = "+fail-435" if rejected and number % rejected == 0 else ""
+        refused = "+poison-400" if poisoned and number % poisoned == 0 else refused
         address = f"{prefix}{number}{refused}@example.com"
         rows.append({"email": "" if unusable and number % unusable == 0 else address, "name": f'Name "{number}"\nx'})
     return rows
+
+
+def can_be_engaged(row: dict[str, str]) -> bool:
+    """Whether nothing is wrong with it."""
+    return bool(row["email"]) and "+" not in row["email"]
+
+
+@dataclass
+class Child:
+    """A command that runs, or has run."""
+
+    process: WarmProcess
+    out: Path
+    err: Path
+
+    @property
+    def code(self) -> int | None:
+        """None while it runs; negative when a signal has ended it."""
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """As the machine would."""
+        self.process.kill()
+        self.wait()
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        return self.process.poll()
+
+    def wait(self) -> int:
+        """Its exit code."""
+        return self.process.wait(DEADLINE_S)
+
+    def told(self) -> str:
+        """Everything it said."""
+        return f"exit {self.code}\n--- stdout\n{self.out.read_text()}\n--- stderr\n{self.err.read_text()}"
 
 
 @dataclass
@@ -81,7 +123,7 @@ class Ordeal:
 
     home: Path
     sandbox: Handle
-    zygote: Zygote
+    mode: Mode = SINGLE
     prefix: str = "p"
     deduplicates: bool = True
     concurrency: int = 8
@@ -102,14 +144,16 @@ class Ordeal:
             written = csv.DictWriter(file, ["email", "name"])
             written.writeheader()
             written.writerows(rows)
+        target = {"url": self.sandbox.url, "workflow_id": 12, "deduplicates": self.deduplicates}
         rules: dict[str, object] = {} if self.deduplicates else {"in_doubt": "hold"}
         tables = [
             table("source", {"path": "people.csv"}),
-            table("target", {"url": self.sandbox.url, "workflow_id": 12, "deduplicates": self.deduplicates}),
+            table("target", {**target, **self.mode.target}),
             table("request", {"matching": "email", "email": "{email}"}),
             table("request.data", {"email": "{email}", "_fname": "{name}"}),
             table("rules", rules),
             table("limits", {**QUICK_LIMITS, "concurrency": self.concurrency}),
+            *(table(name, values) for name, values in self.mode.tables.items()),
         ]
         (self.home / "job.toml").write_text(f"name = {toml(JOB)}\n" + "\n".join(tables), encoding="utf-8")
         self.counts.rows += len(rows)
@@ -119,9 +163,14 @@ class Ordeal:
     def start(self, verb: str, *arguments: object, point: str | None = None) -> Child:
         """Start a command on the job."""
         self._number += 1
-        env = {"XDG_STATE_HOME": str(self.home / "state"), "ALTCRAFT_TOKEN": self.sandbox.token}
-        words = (verb, "job.toml", *arguments, "--ledger", str(self.ledger))
-        return self.zygote.start(*words, cwd=self.home, env=env, number=self._number, point=point)
+        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        env = {**kept, "XDG_STATE_HOME": str(self.home / "state"), "ALTCRAFT_TOKEN": self.sandbox.token}
+        words = [*verb.split(), *map(str, arguments), "--ledger", str(self.ledger)]
+        if words[0] != "ledger":
+            words.insert(1, "job.toml")
+        out, err = (self.home / f"child-{self._number}.{end}" for end in ("out", "err"))
+        spoilt = (KILLING, point) if point else None
+        return Child(start_warm(words, stdout=out, stderr=err, cwd=self.home, env=env, spoilt=spoilt), out, err)
 
     def die_at(
         self, point: str, verb: str = "run", *arguments: object, ends: Collection[int] = frozenset({0, 1, 5})
@@ -178,7 +227,7 @@ class Ordeal:
             for address, times in self.sandbox.engagement_counts().items()
             if address.startswith(self.prefix)
         }
-        wanted = {row["email"] for row in self.rows if row["email"] and "+fail" not in row["email"]}
+        wanted = {row["email"] for row in self.rows if can_be_engaged(row)}
         missing = wanted - seen.keys()
         doubtful = self.in_doubt()
         self.counts.effects += sum(seen.values())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import killing
 import pytest
+from modes import MODES, SINGLE, Mode
 from ordeal import Ordeal, crowd
 
 from batchrunner.ledger import open_ledger
@@ -36,17 +37,22 @@ OF_OLD = sorted((Path(__file__).parents[1] / "contract" / "ledgers_of_old").glob
 def test_every_point_can_be_installed() -> None:
     """The list of names is the list of points, and each of them is used here."""
     assert set(killing._points()) == set(killing.NAMES)
-    used = {name.partition(":")[0] for name in (*LIVES, *ENDS, *MENDS, "before_statement", "after_statement")}
+    of_modes = [point for mode in MODES for point in mode.points]
+    points = (*LIVES, *ENDS, *MENDS, *of_modes, "before_statement", "after_statement")
+    used = {name.partition(":")[0] for name in points}
     assert used == set(killing.NAMES)
 
 
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 @pytest.mark.parametrize("deduplicates", [True, False], ids=["deduplicating", "holding"])
-def test_a_run_is_killed_at_every_moment_of_a_row_s_life(ordeal: Ordeal, deduplicates: bool) -> None:
+def test_a_run_is_killed_at_every_moment_of_a_row_s_life(ordeal: Ordeal, mode: Mode, deduplicates: bool) -> None:
     """One job, killed at one point after the other, until a plain run completes it."""
-    ordeal.deduplicates = deduplicates
-    ordeal.give(crowd(700, "p"))
-    died = [ordeal.die_at(point) for point in LIVES]
-    assert all(died[:-2]), died  # the last ones may find too little left to do
+    ordeal.mode, ordeal.deduplicates = mode, deduplicates
+    ordeal.concurrency = 8 if mode is SINGLE else 2
+    ordeal.give(crowd(700 if mode is SINGLE else 1_200, "p", poisoned=mode.poisoned))
+    points = (*mode.points, *LIVES)
+    died = {point: ordeal.die_at(point) for point in points}
+    assert all(died[point] for point in points[:-2]), died  # the last ones may find too little left to do
     ordeal.go_through()
     ordeal.check()
 
@@ -63,10 +69,12 @@ def test_a_run_is_killed_at_every_moment_of_its_end_and_of_the_mending_after_it(
     ordeal.check()
 
 
-def test_a_run_is_killed_before_every_statement_of_the_ledger(ordeal: Ordeal) -> None:
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+def test_a_run_is_killed_before_every_statement_of_the_ledger(ordeal: Ordeal, mode: Mode) -> None:
     """From the making of the tables to the end of the run: one statement further each time."""
-    ordeal.give(crowd(160, "p"))
-    ordeal.concurrency = 4
+    ordeal.mode = mode
+    ordeal.concurrency = 4 if mode is SINGLE else 1
+    ordeal.give(crowd(160, "p", poisoned=mode.poisoned))
     at = 1
     while ordeal.die_at(f"before_statement:{at}"):
         at += 1 if at < 40 else 7
@@ -108,8 +116,11 @@ def test_a_migration_is_killed_at_every_statement(ordeal: Ordeal, script: Path) 
         at += 1
 
 
-def test_a_retry_is_killed_at_every_moment(ordeal: Ordeal) -> None:
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+def test_a_retry_is_killed_at_every_moment(ordeal: Ordeal, mode: Mode) -> None:
     """Rows that were refused go again, one kill after the other, and each has its effect once."""
+    ordeal.mode = mode
+    ordeal.concurrency = 8 if mode is SINGLE else 2
     rows = crowd(200, "p", rejected=0)
     ordeal.give(rows)
     ordeal.sandbox.change(fail=["435:100"])
