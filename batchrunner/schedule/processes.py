@@ -40,6 +40,8 @@ class Ended:
     def killed_by(self) -> int | None:
         """The signal that ended it, where it was none that it obeys by settling what flies."""
         number = self.code - BY_SIGNAL
+        if self.out_of_time and number == signal.SIGTERM:  # ours, before it could listen to it: nothing had begun
+            return None
         return number if number > 0 and not self.told else None
 
     @property

@@ -112,11 +112,13 @@ def test_exit_codes_are_those_of_the_table() -> None:
         (Ended(1, {}), 4, "the run broke off"),
         (Ended(137, {}), 4, "the run was killed (signal 9)"),
         (Ended(143, {"error": "stopped by SIGTERM"}), 143, "stopped by SIGTERM"),
+        (Ended(143, {}, out_of_time=True), 6, "stopped, for it took longer"),
+        (Ended(137, {}, out_of_time=True), 4, "the run was killed (signal 9)"),
     ],
 )
 def test_a_run_that_says_nothing_of_itself_did_not_go_through(ended: Ended, code: int, says: str | None) -> None:
     """Python ends a program that met a bug with 1, which of a run that has told of itself means something else."""
     assert exit_of(ended) == code
     assert (sentence_of(ended) or "").startswith(says or "")
-    event = judge(ended.told, exit_of(ended), degraded_at=50, before=None)
-    assert event == {1: Event.SUCCESS, 4: Event.FAILURE, 143: None}[code]
+    event = judge(ended.told, exit_of(ended), degraded_at=50, before=None, out_of_time=ended.out_of_time)
+    assert event == {1: Event.SUCCESS, 4: Event.FAILURE, 6: Event.FAILURE, 143: None}[code]
