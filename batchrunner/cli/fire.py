@@ -91,7 +91,7 @@ class _Firing:
     def exit_code(self) -> int:
         if self._stopped_by is not None:
             return 128 + self._stopped_by
-        return worst(exit_of(one) for fired in self._fired for one in (fired.run, fired.retried) if one is not None)
+        return worst(exit_of(one) for fired in self._fired for one in fired.parts)
 
     @property
     def _next(self) -> str | None:
@@ -124,7 +124,8 @@ def values_of(fired: Fired) -> dict[str, Any]:
         "slot": slot_of(fired),
         "run": dict(fired.run.told) or None,
         "retried": None if fired.retried is None else dict(fired.retried.told),
-        "exit_code": worst(exit_of(one) for one in (fired.run, fired.retried) if one is not None),
+        "purged": None if fired.purged is None else dict(fired.purged.told),
+        "exit_code": worst(exit_of(one) for one in fired.parts),
         "error": sentence_of(fired.run),
     }
 
@@ -140,7 +141,17 @@ def lines_of(job: Job, fired: Fired) -> Sequence[str]:
     lines = [f"{job.name}: {f'slot {slot}' if slot else 'a file came'}: {line_of(fired.run)}"]
     if fired.retried is not None:
         lines.append(f"  failed in earlier runs: {line_of(fired.retried)}")
+    if fired.purged is not None:
+        lines.append(f"  no longer kept: {purge_line(fired.purged)}")
     return lines
+
+
+def purge_line(ended: Ended) -> str:
+    """What a purge has deleted, in one line."""
+    told = ended.told
+    if error := sentence_of(ended):
+        return error
+    return f"{told['archived_files']} archived files, {told['run_directories']} run directories, {told['runs']} runs"
 
 
 def line_of(ended: Ended) -> str:

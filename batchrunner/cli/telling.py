@@ -99,10 +99,10 @@ def _measure(job: Job, table: MetricsTable, ledger: str, fired: Fired, clock: Cl
 
 
 def _what_counts(fired: Fired) -> Ended:
-    """The run; or the retry of earlier rows, where only that went wrong."""
-    if fired.retried is None or exit_of(fired.run) or exit_of(fired.retried) in (0, 1, 5):
+    """The run; or what came after it, where only that went wrong."""
+    if exit_of(fired.run):
         return fired.run
-    return fired.retried
+    return next((one for one in fired.parts if exit_of(one) not in FINISHED), fired.run)
 
 
 def _event(job: Job, ledger: str, ended: Ended, clock: Clock, *, degraded_at: float) -> Event | None:

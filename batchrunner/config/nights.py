@@ -51,7 +51,7 @@ class AfterTable(Table):
         default=None, min_length=1, description="Files that cannot be loaded are moved there; relative to the job file."
     )
     keep: Duration | None = Field(
-        default=None, description="How long archives, run directories and outcomes are kept, for `purge`."
+        default=None, description="How long archives, run directories and outcomes are kept, for `purge` and schedules."
     )
 
 

@@ -6,7 +6,7 @@ The ledger is open only for as long as it is asked: the run is a process of its 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from batchrunner.clock import Clock, zone
@@ -29,6 +29,13 @@ class Fired:
     run: Ended
     retried: Ended | None = None
     """The rows that had failed in earlier runs, where there were any."""
+    purged: Ended | None = None
+    """What the job no longer keeps, at its first slot of a day."""
+
+    @property
+    def parts(self) -> list[Ended]:
+        """The commands that were run, in their order."""
+        return [one for one in (self.run, self.retried, self.purged) if one is not None]
 
     @property
     def busy(self) -> bool:
@@ -68,10 +75,11 @@ class Firing:
             if (in_the_way := self._in_the_way()) is not None:
                 yield Fired(slot_s, in_the_way)
                 return
+            begins_a_day = self._begins_a_day(slot_s)
             if not self._claim(slot_s, passed_over):
                 continue
             passed_over = 0
-            fired = await self._fire(slot_s)
+            fired = await self._fire(slot_s, begins_a_day=begins_a_day)
             self._note(fired)
             yield fired
             if fired.busy:
@@ -88,21 +96,35 @@ class Firing:
         """Run the job because a file has come into its folder: no slot is meant."""
         return Fired(None, self._in_the_way() or await self._run("run"))
 
-    async def _fire(self, slot_s: int) -> Fired:
+    async def _fire(self, slot_s: int, *, begins_a_day: bool) -> Fired:
         had_failed = self._has_failed_rows()
-        ended = await self._run("run", "--date", self._day(slot_s))
-        if not had_failed or ended.code == LOCKED or self._children.stopping.is_set():
-            return Fired(slot_s, ended)
-        # After the new export: whoever it has served needs nothing of an older one.
-        return Fired(slot_s, ended, await self._run("retry", "--outcome", "failed"))
+        fired = Fired(slot_s, await self._run("run", "--date", self._day(slot_s)))
+        if had_failed and self._may_go_on(fired):
+            # After the new export: whoever it has served needs nothing of an older one.
+            fired = replace(fired, retried=await self._run("retry", "--outcome", "failed"))
+        if begins_a_day and self.job.after.keep is not None and self._may_go_on(fired):
+            fired = replace(fired, purged=await self._command("purge"))
+        return fired
+
+    def _may_go_on(self, fired: Fired) -> bool:
+        return not fired.busy and not self._children.stopping.is_set()
+
+    def _begins_a_day(self, slot_s: int) -> bool:
+        """Whether no slot of its day was fired before it: what is old by days is looked at once a day."""
+        with open_ledger(self._ledger) as ledger:
+            last_s = Slots(ledger).last_s(self.job.name)
+        return last_s is None or self._day(last_s) != self._day(slot_s)
 
     def _day(self, slot_s: int) -> str:
         """The day that `{date}` in paths means: the slot's, even where its run begins on another."""
         return f"{datetime.fromtimestamp(slot_s, zone(self.job.timezone or timezone_of(self.job))):%Y-%m-%d}"
 
     async def _run(self, verb: str, *more: str) -> Ended:
+        return await self._command(verb, *more, "--no-progress")
+
+    async def _command(self, verb: str, *more: str) -> Ended:
         longest = table_of(self.job).max_duration
-        arguments = (verb, str(self.job.file), *more, "--ledger", self._ledger, "--no-progress")
+        arguments = (verb, str(self.job.file), *more, "--ledger", self._ledger)
         return await self._children.run(arguments, None if longest is None else longest.total_seconds())
 
     def _claim(self, slot_s: int, passed_over: int) -> bool:

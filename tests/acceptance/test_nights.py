@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bench import Bench, Started, counts, once_each, people, table, toml, until
+from test_schedule import schedule
 
 LATE = {"deadline": (datetime.now(UTC) - timedelta(hours=1)).strftime("%H:%M")}
 """A deadline that is over: it is looked once."""
@@ -249,6 +250,25 @@ def test_a_purge_deletes_traces_and_never_makes_a_row_go_again(bench: Bench) -> 
     assert bench.cli("run", "job.toml", "--output", "json").json["reason"] == "already_loaded"
     assert counts(bench.run("done/export-3.csv").json) == {"skipped": {"accepted": 5}}
     assert bench.effects() == once_each([*rows, *people(1, start=5)])
+
+
+def test_a_job_with_a_schedule_purges_by_itself_once_a_day(bench: Bench) -> None:
+    """What `keep` no longer covers goes after the first slot of a day, and not with every slot."""
+    nightly(bench, after={"archive_to": "done", "keep": "90d"})
+    schedule(bench, "0 0 * * *", timezone="UTC")
+    bench.csv(people(5), "in/export-1.csv")
+    assert bench.run().code == 0
+    age(bench, 100)
+    bench.csv(people(1, start=5), "in/export-2.csv")
+    ended = bench.cli("schedule", "fire", "job.toml")
+    assert ended.code == 0, ended.told()
+    assert "no longer kept: 1 archived files, 1 run directories, " in ended.out
+    assert folder(bench, "done") == ["export-2.csv"]
+    job = bench.home / "job.toml"
+    job.write_text(job.read_text(encoding="utf-8").replace("0 0 * * *", "* * * * * *"), encoding="utf-8")
+    bench.csv(people(1, start=6), "in/export-3.csv")
+    (fired, *_) = bench.cli("schedule", "fire", "job.toml", "--output", "json").json["fired"]
+    assert (fired["run"]["accepted"], fired["purged"]) == (1, None)
 
 
 def test_a_purge_wants_an_age(bench: Bench) -> None:
