@@ -13,6 +13,7 @@ from batchrunner.model import (
     Parcel,
     ParcelRecord,
     RequestId,
+    Row,
     RunId,
     Settled,
     Source,
@@ -64,8 +65,8 @@ class Reader(Protocol):
         """The header of a CSV file as it is written, where `columns` begins with distinct names; None for JSONL."""
         ...
 
-    def place(self, line: int) -> str:
-        """Where a line that has been read is, for a person: its number, behind the name of its member of a zip."""
+    def place(self, row: Row) -> str:
+        """Where a row that has been read is, for a person: its line, behind the name of its member of a zip."""
         ...
 
     def chunks(self) -> Iterator[Chunk]:

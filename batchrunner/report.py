@@ -107,6 +107,7 @@ def repair_values(repairs: Iterable[Found]) -> list[dict[str, Any]]:
             "fault": one.fault,
             **{str(became): count for became, count in one.counts.items()},
             "lines": one.lines,
+            "rows": one.rows,
         }
         for one in repairs
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from batchrunner.config.batch import BatchTable
@@ -54,8 +54,8 @@ class SourceTable(_Table):
     extra_fields: Literal["unusable", "ignore"] = Field(
         default="unusable", description="A record with more cells than the header. ignore: those in front are taken."
     )
-    missing_fields: Literal["unusable", "pad"] = Field(
-        default="unusable", description="A record with fewer cells than the header. pad: the others are empty."
+    missing_fields: Literal["unusable", "pad", "ignore"] = Field(
+        default="unusable", description="A record with fewer cells than the header. pad, ignore: the others are empty."
     )
     member: str | None = Field(
         default=None, min_length=1, description="Of a zip: the files that are read, as export-*.csv. Else all."
@@ -66,6 +66,17 @@ class SourceTable(_Table):
     )
 
     keep_copies: Duration = Field(default=timedelta(days=30), description="How long copies of standard input are kept.")
+
+    @field_validator("extra_fields", mode="before")
+    @classmethod
+    def _nothing_to_pad(cls, value: object) -> object:
+        if value == "pad":
+            raise PydanticCustomError(
+                "pad",
+                'a record with too many cells has none to pad: write "ignore", which leaves out those beyond the '
+                'header, or "unusable"; "pad" goes with missing_fields',
+            )
+        return value
 
     @model_validator(mode="after")
     def _names_for_columns_without_names(self) -> Self:

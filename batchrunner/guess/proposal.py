@@ -141,11 +141,12 @@ def _proposal(known: _Column, meaning: str | None) -> Proposal:
     column, named, look = known.name, known.named, known.look
     one = Proposal(column, look, None, None, _sure(meaning, named, look), _why(meaning, named, look), on=False,
                    evidence=look.evidence)  # fmt: skip
+    filled = look.filled > 0 or (look.rows == 0 and one.sure != "guess")
     match meaning:
         case "email":
-            return replace(one, target="email", node=cell(column, "email"), on=look.filled > 0)
+            return replace(one, target="email", node=cell(column, "email"), on=filled)
         case "phone":
-            return replace(one, target="data.phones", node=cell(column, "phone", **_region(look)), on=look.filled > 0)
+            return replace(one, target="data.phones", node=cell(column, "phone", **_region(look)), on=filled)
         case "_bdate" | "_regdate":
             return _of_date(replace(one, target=f"data.{meaning}"), look)
         case "_ip" | "_regip":
@@ -154,7 +155,7 @@ def _proposal(known: _Column, meaning: str | None) -> Proposal:
             return _of_codes(replace(one, target="data._sex"), known.texts)
         case str() if meaning in _TEXT_FIELDS:
             # Values cannot speak for a name here: one that is only guessed at is left for a person to switch on.
-            on = look.filled > 0 and one.sure != "guess"
+            on = filled and one.sure != "guess"
             return replace(one, target=f"data.{meaning}", node=text_of(column), on=on)
         case "full_name":
             note = "first and last name in one: say which word is which"
@@ -165,6 +166,8 @@ def _proposal(known: _Column, meaning: str | None) -> Proposal:
 
 def _sure(meaning: str | None, named: Named | None, look: Look) -> Sure:
     """As sure as the name is; values that speak another language lower it, values alone make it likely."""
+    if look.rows == 0 and named and meaning:  # a header with nothing beneath it: its names are all there is
+        return less_sure(named.sure, "likely")
     if meaning is None or look.kind == "empty":
         return "guess"
     by_name: Sure = named.sure if named and named.meaning == meaning else "likely"
@@ -252,7 +255,7 @@ def _one_word_names(proposals: list[Proposal], taken: Mapping[str, str], sample:
 
 def _plan(sample: Sample, proposals: list[Proposal], looks: Mapping[str, Look], taken: Mapping[str, str]) -> Plan:
     email = next((one for one in proposals if one.target == "email" and one.on), None)
-    phones = [one for one in proposals if one.look.kind == "phone" and one.look.filled and not _sent_elsewhere(one)]
+    phones = [one for one in proposals if (one.look.kind == "phone" and one.look.filled and not _sent_elsewhere(one))]
     main = next((one for one in proposals if one.target == "data.phones" and one.on), None)
     more = [one for one in phones if one is not main and main is not None]
     proposals = [

@@ -28,6 +28,9 @@ ROWS = 20_000
 _ARRAY = re.compile(r'\[\s*\{\s*(?:"|\})')
 _JSONL_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
 _LOOKED_AT = 500
+_NO_TEXT = frozenset(map(chr, range(32))) - frozenset("\t\n\r\x0b\x0c\x1a\x1c\x1d\x1e\x1f")
+_TOLD_BY = 100_000
+_KINDS_OF_ODD, _MOST_ODD = 8, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def sample_of(head: Head) -> Sample:
     encoding = guess_encoding(head)
     codec = head.bom_encoding or str(encoding.value)
     start = _whole_lines(head, codec)
+    _must_be_text(head.name, start.text)
     options: dict[str, Any] = {}
     findings = [encoding]
     if encoding.value != "utf-8" and not head.bom_encoding:
@@ -66,6 +70,13 @@ def sample_of(head: Head) -> Sample:
         return _read(start, options, findings, ".jsonl")
     _csv_options(head, start, options, findings)
     return _read(start, options, findings, ".csv")
+
+
+def _must_be_text(name: str, text: str) -> None:
+    """One kind of odd characters is damage; where there are many kinds, nothing found out would mean anything."""
+    odd = [character for character in text[:_TOLD_BY] if character in _NO_TEXT]
+    if len(set(odd)) > _KINDS_OF_ODD and len(odd) > _MOST_ODD * len(text[:_TOLD_BY]):
+        raise SourceError(f"{name}: is no text, nor a workbook or Parquet file; export it as CSV, JSON Lines or .xlsx")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Found:
     counts: dict[Became, int] = field(default_factory=lambda: dict.fromkeys(get_args(Became), 0))
     lines: list[int] = field(default_factory=list)
     """Of the first of them."""
+    rows: list[int] = field(default_factory=list)
+    """Of the same: an array may stand on one line."""
 
     @property
     def cells(self) -> int:
@@ -52,9 +54,10 @@ class Found:
     def sentence(self) -> str:
         """For a person."""
         became = ", ".join(f"{count} {name}" for name, count in self.counts.items() if count)
-        lines = ", ".join(map(str, self.lines)) + ("…" if self.cells > len(self.lines) else "")
+        what, places = ("line", self.lines) if len(set(self.lines)) == len(self.lines) else ("row", self.rows)
         noun = "cell" if self.cells == 1 else "cells"
-        where = f"line{'' if self.cells == 1 else 's'} {lines}"
+        told = ", ".join(map(str, places)) + ("…" if self.cells > len(places) else "")
+        where = f"{what}{'' if self.cells == 1 else 's'} {told}"
         return f"column '{self.column}': {self.cells} {noun} with {FAULTS[self.fault]} ({where}): {became}"
 
 
@@ -82,7 +85,9 @@ class Repairs:
         if found is None:
             found = self._found[found_in] = Found(*found_in)
         found.counts[became] += cells
-        found.lines += [row.line for row in rows[: PLACES_KEPT - len(found.lines)]]
+        told = rows[: PLACES_KEPT - len(found.lines)]
+        found.lines += [row.line for row in told]
+        found.rows += [row.number for row in told]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 """Stand for bytes that could not be decoded (see `sources.lines`)."""
 
 
+def _line(row: Row) -> str:
+    return str(row.line)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How the records of one source are written."""
@@ -47,8 +51,8 @@ class Shape:
     """The source begins with a byte-order mark, so that its encoding is known whatever the job says: so do ours."""
     header: tuple[str, ...] | None = None
     """Of a CSV file, as it is written there, when the columns go by other names: a name may be missing or repeated."""
-    place: Callable[[int], str] = str
-    """Where a line is, for a person: its number, or the member of a zip and the number there."""
+    place: Callable[[Row], str] = _line
+    """Where a row is, for a person: its line, or the member of a zip and the line there, or the element of an array."""
 
     @property
     def suffix(self) -> str:
@@ -213,7 +217,7 @@ class _CsvWriter(Writer):
             number, line, source = (cells[place] for place in self._origin)
             if number.isdigit() and _FINGERPRINT.fullmatch(source):
                 return number, line, source
-        return row.number, shape.place(row.line), shape.fingerprint
+        return row.number, shape.place(row), shape.fingerprint
 
 
 def _origin_places(columns: Sequence[str]) -> tuple[int, int, int] | None:
@@ -246,7 +250,7 @@ class _JsonlWriter(Writer):
         try:
             origin = msgspec.json.decode(msgspec.json.encode(members), type=_Origin)
         except msgspec.MsgspecError:
-            place = shape.place(row.line)
+            place = shape.place(row)
             return row.number, row.line if place.isdigit() else place, shape.fingerprint
         return origin.number, origin.line, origin.source
 

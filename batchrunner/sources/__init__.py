@@ -33,6 +33,7 @@ from batchrunner.sources.packed import HEAD_BYTES, packing_of
 from batchrunner.sources.parquet import MAGIC as PARQUET_MAGIC
 from batchrunner.sources.parquet import Declared, ParquetTable, types_of
 from batchrunner.sources.reading import CHUNK_ROWS, FileReader
+from batchrunner.sources.strangers import must_not_be_another_office_file, must_not_be_strange
 from batchrunner.sources.tables import TableReader
 from batchrunner.sources.workbooks import Sheet, is_workbook, sheets_of
 
@@ -120,7 +121,12 @@ def _head(path: Path) -> bytes:
 def _kind_of(path: Path, head: bytes) -> TableKind | None:
     if head.startswith(PARQUET_MAGIC):
         return "parquet"
-    return "xlsx" if packing_of(head) == "zip" and is_workbook(path) else None
+    if packing_of(head) == "zip":
+        if is_workbook(path):
+            return "xlsx"
+        must_not_be_another_office_file(path)
+    must_not_be_strange(path, head)
+    return None
 
 
 def _is_result(head: bytes) -> bool:

@@ -49,7 +49,7 @@ class Dialect:
             table.columns,
             table.skip_lines,
             table.skip_footer,
-            pads=table.missing_fields == "pad",
+            pads=table.missing_fields != "unusable",
             cuts=table.extra_fields == "ignore",
         )
 

@@ -69,7 +69,7 @@ class JsonlFormat:
         """The lines that are not blank, or the elements of an array."""
         number = first
         for block in _array_blocks(lines) if lines.is_array else _line_blocks(lines):
-            batch = _read(block, number, lines)
+            batch = _read(block, number, lines, number - first + 1)
             number += len(batch)
             yield batch
 
@@ -124,8 +124,8 @@ def _spread(keys: _Keys, cells: Sequence[str], columns: _Keys) -> Sequence[str]:
     return tuple([by_key.get(column, "") for column in columns])
 
 
-def _read(block: Iterable[Element], number: int, lines: PhysicalLines) -> Batch[Texts]:
-    """The records of some lines or elements, of which the first one has the given number."""
+def _read(block: Iterable[Element], number: int, lines: PhysicalLines, element: int) -> Batch[Texts]:
+    """The records of some lines or elements, of which the first one has the given number, here and in its array."""
     batch: Batch[Texts] = Batch()
     shapes: dict[_Keys, _Keys] = {}
     for line, text in block:
@@ -135,7 +135,8 @@ def _read(block: Iterable[Element], number: int, lines: PhysicalLines) -> Batch[
         except (ValueError, RecursionError) as error:  # msgspec's own errors and UnicodeEncodeError are ValueErrors
             if not record.strip(" \t"):
                 continue
-            code, why = _broken(record, line, error, lines)
+            where = _where(lines, line, element + len(batch))
+            code, why = _broken(record, line, where, error, lines)
             batch.broken.append(Unusable(Row(number, line, _one_line(record)), code, why))
         else:
             batch.rows.append(Row(number, line, _one_line(record) if lines.is_array else record))
@@ -195,13 +196,18 @@ def _simple(value: object, record: str) -> str:
     raise _AskRecordError
 
 
-def _broken(record: str, line: int, error: Exception, lines: PhysicalLines) -> tuple[str, str]:
+def _where(lines: PhysicalLines, line: int, element: int) -> str:
+    told = f"line {lines.told(line)}"
+    return f"Element {element}, on {told}," if lines.is_array else f"Line{told.removeprefix('line')}"
+
+
+def _broken(record: str, line: int, where: str, error: Exception, lines: PhysicalLines) -> tuple[str, str]:
     """Code and sentence for a line that is no object: where and why, never what stands there."""
-    if where := lines.where_undecodable([record]):
-        return "bad_bytes", bad_bytes(lines, line, where[1])
-    told = lines.told(line)
+    if undecodable := lines.where_undecodable([record]):
+        return "bad_bytes", bad_bytes(lines, line, undecodable[1])
     if isinstance(error, _RepeatedKeyError):
-        return "duplicate_keys", f"{error} (line {told}); remove the wrong one."
+        place = where.rstrip(",").replace("Line", "line").replace("Element", "element")
+        return "duplicate_keys", f"{error} ({place}); remove the wrong one."
     what = "each element a whole object" if lines.is_array else "one whole object per line"
     if isinstance(error, msgspec.ValidationError):
         try:
@@ -209,8 +215,8 @@ def _broken(record: str, line: int, error: Exception, lines: PhysicalLines) -> t
         except (ValueError, RecursionError) as deeper:
             error = deeper
         else:
-            return "not_an_object", f"Line {told} is JSON, but not an object; write {what}."
+            return "not_an_object", f"{where} is JSON, but not an object; write {what}."
     if isinstance(error, RecursionError):
-        return "bad_json", f"Line {told} is nested too deeply to be read; flatten it."
+        return "bad_json", f"{where} is nested too deeply to be read; flatten it."
     reason = str(error).removeprefix("JSON is malformed: ")
-    return "bad_json", f"Line {told} is not valid JSON: {reason}; correct it, with {what}."
+    return "bad_json", f"{where} is not valid JSON: {reason}; correct it, with {what}."

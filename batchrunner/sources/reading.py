@@ -95,8 +95,8 @@ class FileReader(Generic[V]):
         self.chunk_rows = max(chunk_rows, 1)
         self._file = file
         self._form = form
-        self._begins = [0]
-        """Lines in front of each part that has been begun."""
+        self._begins = [(0, 0)]
+        """Rows and lines in front of each part that has been begun."""
 
     @property
     def encoding(self) -> str:
@@ -113,12 +113,18 @@ class FileReader(Generic[V]):
         """The header of a CSV file as it is written; None for other formats."""
         return self._form.header
 
-    def place(self, line: int) -> str:
-        """Where a line that has been read is, for a person: its number, behind the name of its member of a zip."""
-        if len(self._file.parts) == 1:
-            return str(line)
-        part = bisect_left(self._begins, line) - 1
-        return f"{self._file.data_names[part]}:{line - self._begins[part]}"
+    def place(self, row: Row) -> str:
+        """Where a row that has been read is, for a person: its line, behind the name of its member of a zip.
+
+        An array may stand on one line: there, the row is known by which element it is.
+        """
+        several = len(self._file.parts) > 1
+        part = bisect_left(self._begins, (row.number, 0)) - 1 if several else 0
+        rows, lines = self._begins[part]
+        line = str(row.line - lines)
+        if self._file.parts[part].is_array and self._form.header is None:
+            line += f" (element {row.number - rows})"
+        return f"{self._file.data_names[part]}:{line}" if several else line
 
     def chunks(self) -> Iterator[Chunk]:
         """All records in file order, in flat memory. Raises SourceError, as soon as the file is seen to have changed.
@@ -153,7 +159,7 @@ class FileReader(Generic[V]):
                 taken = lines.taken
                 before += lines.unpacked_bytes
             if len(self._begins) == place + 1:  # not known from an earlier pass
-                self._begins.append(taken)
+                self._begins.append((number - 1, taken))
 
     def _chunk(self, batch: Batch[V], position: int) -> Chunk:
         columns, cells = self._form.table(batch.values)

@@ -73,9 +73,9 @@ class TableReader:
         self.chunk_rows = max(chunk_rows, 1)
         self._table = table
 
-    def place(self, line: int) -> str:
+    def place(self, row: Row) -> str:
         """The number of the row, as the program that wrote the table shows it."""
-        return str(line)
+        return str(row.line)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows in order. Raises SourceError."""

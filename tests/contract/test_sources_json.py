@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,35 @@ def test_an_array_on_one_line_may_be_longer_than_any_line(tmp_path: Path) -> Non
     chunks = [(len(chunk), chunk.position) for chunk in reader.chunks()]
     assert [size for size, _ in chunks] == [1_000] * 20
     assert len({position for _, position in chunks}) > 10
+
+
+def test_elements_of_an_array_are_told_by_their_place_in_it(tmp_path: Path) -> None:
+    """On one line, the number of the line says nothing."""
+    reader = reader_of(tmp_path / "a.json", b'[{"a": 1}, {"a" 2}, 7, {"a": 3, "a": 4}]')
+    [chunk] = reader.chunks()
+    assert [each.text.partition(",")[0] for each in chunk.broken] == [
+        "Element 2",
+        "Element 3",
+        "An object has the same key twice",
+    ]
+    assert "Element 3, on line 1, is JSON, but not an object" in chunk.broken[1].text
+    assert "(element 4, on line 1)" in chunk.broken[2].text
+    assert [reader.place(row) for row in chunk.rows] == ["1 (element 1)"]
+
+
+def test_elements_are_counted_anew_in_each_member_of_a_zip(tmp_path: Path) -> None:
+    """As lines are."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("one.json", '[{"a": 1}, {"a": 2}]')
+        archive.writestr("two.json", '[{"a": 3}, {"a" 4}]')
+    reader = open_source(tmp_path / "a.zip", SourceTable(path="a.zip"))
+    [chunk] = reader.chunks()
+    assert [reader.place(row) for row in chunk.rows] == [
+        "one.json:1 (element 1)",
+        "one.json:1 (element 2)",
+        "two.json:1 (element 1)",
+    ]
+    assert "Element 2, on line 1 of 'two.json', is not valid JSON" in chunk.broken[0].text
 
 
 def test_an_array_that_is_cut_off_is_said_behind_the_rows_that_were_read(tmp_path: Path) -> None:

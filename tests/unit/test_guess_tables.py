@@ -130,6 +130,28 @@ def test_a_fault_of_what_is_piped_in_names_the_pipe(tmp_path: Path, monkeypatch:
         sample_of_stream(io.BytesIO(b"PAR1 and nothing else"), "standard input")
 
 
+def test_what_is_no_text_is_said_instead_of_guessed_at(tmp_path: Path) -> None:
+    """A program, a picture; a few NULs are no reason."""
+    (tmp_path / "a.csv").write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(SourceError, match=r"a\.csv: is no text, nor a workbook"):
+        sample_of_file(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes(b"email,name\n" + b"a@example.com,A\0nn\n" * 100)
+    assert sample_of_file(tmp_path / "b.csv").rows == 100
+
+
+def test_a_header_with_nothing_below_it_is_mapped_by_its_names(tmp_path: Path) -> None:
+    """An export that is empty today has rows tomorrow; names that are only guessed at stay comments."""
+    (tmp_path / "a.csv").write_bytes(b"Email,First Name,Birthday,Something\n")
+    plan = propose(sample_of_file(tmp_path / "a.csv"))
+    assert (plan.matching, set(plan.search)) == ("email", {"email"})
+    assert {one.column: one.on for one in plan.proposals} == {
+        "Email": True,
+        "First Name": True,
+        "Birthday": False,
+        "Something": False,
+    }
+
+
 def test_an_array_of_objects_is_json_whatever_it_is_called() -> None:
     """Also on one line, and from a pipe, where there is no name."""
     sample = sample_of_stream(io.BytesIO(b'[{"email": "a@example.com"}, {"email": "b@example.com"}]'), "standard input")
