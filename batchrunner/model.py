@@ -203,6 +203,8 @@ class Settled(Value, frozen=True):
     elapsed_ms: int = 0
     refusal: str | None = None
     """The API refused us and not the row: why the run must stop."""
+    task: str | None = None
+    """With the first claim of a parcel that was queued: the platform's number for all of them."""
     whole: bool = False
     """The outcome is that of the whole parcel the claim was part of: which row is to blame was not said."""
 
@@ -227,6 +229,18 @@ class ParcelRecord(Value, frozen=True):
     rows: int
     digest: bytes
     """16 bytes over the payloads in their order."""
+
+
+class TaskRecord(Value, frozen=True):
+    """A parcel that the platform has queued, and the rows that are in it."""
+
+    task: str
+    """What the platform calls it."""
+    request_id: RequestId
+    rows: int
+    first: tuple[int, int]
+    """Number of the source, and of the row in it."""
+    last: tuple[int, int]
 
 
 class Shape(Value, frozen=True):

@@ -18,6 +18,7 @@ from batchrunner.model import (
     Settled,
     Source,
     State,
+    TaskRecord,
     Totals,
     Unusable,
     Value,
@@ -99,6 +100,8 @@ class Onward(Value, frozen=True):
     """Claims of this run that go on under another Request-ID."""
     parcels: Sequence[ParcelRecord] = ()
     """Parcels that are about to leave for the first time."""
+    tasks: Sequence[TaskRecord] = ()
+    """Parcels that the platform has queued."""
 
 
 class Ledger(Protocol):

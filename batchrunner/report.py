@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrunner.clock import as_text
 from batchrunner.ledger import EntryRecord, Pause, RunRecord, as_dict
-from batchrunner.model import LimitRecord, SkipReason, State, Totals
+from batchrunner.model import LimitRecord, SkipReason, State, TaskRecord, Totals
 from batchrunner.stopwatch import Limit, Profile
 
 if TYPE_CHECKING:  # `status` tells of the past, and needs nothing of what makes a run
@@ -62,6 +62,8 @@ class Summary:
     """Nobody verified whom the rows were sent to."""
     repairs: tuple[Found, ...] = ()
     """Damaged cells, and what became of them."""
+    tasks: tuple[TaskRecord, ...] = ()
+    """What the platform has queued."""
 
 
 def summary_values(summary: Summary) -> dict[str, Any]:
@@ -93,9 +95,34 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         **({"archived": list(summary.archived)} if summary.archived else {}),
         **({"reason": summary.reason} if summary.reason else {}),
         **({"repairs": repair_values(summary.repairs)} if summary.repairs else {}),
+        **({"tasks": task_values(summary.tasks)} if summary.tasks else {}),
         **({"concurrency": _limit_values(summary.concurrency)} if summary.concurrency else {}),
         **({"profile": profile_values(summary.profile)} if summary.profile else {}),
     }
+
+
+def task_values(tasks: Iterable[TaskRecord]) -> list[dict[str, Any]]:
+    """What the platform has queued, and the rows that are in it."""
+    return [
+        {
+            "task": one.task,
+            "rows": one.rows,
+            "first": {"source": one.first[0], "row": one.first[1]},
+            "last": {"source": one.last[0], "row": one.last[1]},
+        }
+        for one in tasks
+    ]
+
+
+def task_lines(tasks: Sequence[TaskRecord], limit: int = 3) -> list[str]:
+    """For people: a line a task, up to a limit."""
+    lines = [
+        f"  queued        task {one.task}: {one.rows} rows, from row {one.first[1]} to row {one.last[1]}"
+        for one in tasks[:limit]
+    ]
+    if len(tasks) > limit:
+        lines.append(f"  queued        and {len(tasks) - limit} tasks more, in summary.json and by 'show'")
+    return lines
 
 
 def repair_values(repairs: Iterable[Found]) -> list[dict[str, Any]]:
@@ -133,6 +160,7 @@ def summary_text(summary: Summary) -> str:
     if summary.concurrency:
         lines.append(f"  concurrency   {_limit_words(summary.concurrency)}")
     lines += [f"  damaged       {one.sentence}" for one in summary.repairs]
+    lines += task_lines(summary.tasks)
     lines.append(f"  result files  {summary.run_dir}")
     lines += [f"  archived      {path}" for path in summary.archived]
     lines += [f"  next          {command}" for command in summary.next_commands]
@@ -289,14 +317,15 @@ def _run_cells(run: RunRecord) -> tuple[str, ...]:
     return (run.name, run.job, run.verb, run.ending or "running", exit_code, *map(str, counts))
 
 
-def run_text(run: RunRecord, bad: Sequence[EntryRecord], limit: int) -> str:
-    """One run, with the first of its rows that were not accepted."""
+def run_text(run: RunRecord, bad: Sequence[EntryRecord], limit: int, tasks: Sequence[TaskRecord] = ()) -> str:
+    """One run, with the first of its rows that were not accepted, and of its tasks."""
     lines = [
         f"run {run.name} of {run.job} ({run.verb}): {run.ending or 'running'}{_exit_code(run)}",
         f"  started {as_text(run.started_ms)}, ended {as_text(run.ended_ms) if run.ended_ms else '-'}",
         *(f"  source {number}: {one.path} ({one.fingerprint})" for number, one in enumerate(run.sources, start=1)),
         f"  read     {run.totals.read:>9}",
         *outcome_lines(run.totals),
+        *task_lines(tasks, limit),
         f"  result files  {run.run_dir}",
     ]
     if bad:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from batchrunner.api import Api, ParcelApi, Preview
 from batchrunner.clock import Clock
 from batchrunner.config import Job
@@ -12,8 +10,6 @@ from batchrunner.model import Claim, Parcel, Request, Shape
 from batchrunner.pipeline import Carriage
 from batchrunner.ports import Submitter
 from batchrunner.submit import HttpSubmitter, ParcelSubmitter
-
-log = logging.getLogger(__name__)
 
 XML_TIMES = 3
 """XML writes each name twice, and more for arrays: so many times the bytes of JSON are room enough."""
@@ -34,11 +30,7 @@ def parcel_api(job: Job, token: str) -> ParcelApi:
 
 def taking_parcels(http: HttpSubmitter, alone: Submitter, api: ParcelApi) -> Submitter:
     """A submitter that sends batches through `http`, and single claims through `alone`."""
-
-    def queued(task: str, rows: int) -> None:
-        log.info("task=%s rows=%d queued", task, rows)
-
-    return ParcelSubmitter(http, alone, api, queued)
+    return ParcelSubmitter(http, alone, api)
 
 
 def carriage_of(job: Job, ledger: SqlLedger, clock: Clock) -> Carriage | None:

@@ -20,7 +20,16 @@ from batchrunner.cli.options import (
 from batchrunner.clock import SystemClock
 from batchrunner.ledger import DIED, History, Nights, RunRecord, SqlLedger
 from batchrunner.model import State
-from batchrunner.report import entry_values, pause_text, pause_values, run_text, run_values, runs_text, status_text
+from batchrunner.report import (
+    entry_values,
+    pause_text,
+    pause_values,
+    run_text,
+    run_values,
+    runs_text,
+    status_text,
+    task_values,
+)
 
 NOT_ACCEPTED = (State.REJECTED, State.FAILED, State.IN_DOUBT, State.RESEND, State.CLAIMED)
 
@@ -119,7 +128,9 @@ def show(run: str, ledger: str | None, limit: int, output: str, quiet: bool) -> 
         history = History(opened)
         found = _as_it_stands(opened, history.run(run))
         bad = history.entries(found.id, NOT_ACCEPTED, limit)
+        tasks = history.tasks(found.id)
     if output == "json":
-        say_json({**run_values(found), "rows": [entry_values(one) for one in bad]})
+        queued = {"tasks": task_values(tasks)} if tasks else {}
+        say_json({**run_values(found), **queued, "rows": [entry_values(one) for one in bad]})
     else:
-        click.echo(run_text(found, bad, limit))
+        click.echo(run_text(found, bad, limit, tasks))

@@ -23,7 +23,7 @@ from batchrunner.cli.whole import SUMMARY, complete_last
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError
-from batchrunner.ledger import SqlLedger, open_ledger
+from batchrunner.ledger import History, SqlLedger, open_ledger
 from batchrunner.mapping import mapping_text
 from batchrunner.model import SkipReason, Totals
 from batchrunner.nights import NightEvent, event_of
@@ -124,6 +124,7 @@ class Work:
             profile=self.watch.profile(ended.totals.read),
             concurrency=None if self._limit is None else self._limit.record,
             insecure=self.job.insecure,
+            tasks=tuple(History(self.ledger).tasks(self.run)) if self.job.target.call.queued else (),
             repairs=tuple(found for one in self._sources for found in one.repairs),
         )
         try:

@@ -12,10 +12,11 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from batchrunner.errors import UsageError
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import saying, transaction
+from batchrunner.ledger.parcels import find_tasks
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources, unfinished
 from batchrunner.ledger.statements import STANDING, as_standing
 from batchrunner.ledger.store import SqlLedger
-from batchrunner.model import EntryRef, Key, RunId, Source, State, Totals
+from batchrunner.model import EntryRef, Key, RunId, Source, State, TaskRecord, Totals
 from batchrunner.ports import Standing
 
 LAST = "last"
@@ -170,6 +171,11 @@ class History:
         order = query.order_by(entries.c.source_no, entries.c.row_number).limit(limit)
         with saying(self._path):
             return [_entry_record(row) for row in self._connection.execute(order)]
+
+    def tasks(self, run: RunId) -> list[TaskRecord]:
+        """What the platform has queued of a run, in file order."""
+        with saying(self._path):
+            return find_tasks(self._connection, run)
 
     def mappings(self, job: str) -> list[str]:
         """Every mapping the job ever ran with, newest first."""

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from batchrunner.ledger import codec
-from batchrunner.ledger.schema import entries, parcels, shapes
-from batchrunner.model import Claim, ParcelRecord, RequestId, RunId, Shape
+from batchrunner.ledger.schema import entries, parcels, shapes, tasks
+from batchrunner.model import Claim, ParcelRecord, RequestId, RunId, Shape, TaskRecord
 from batchrunner.ports import Onward
 
 IDS_A_QUERY = 500
@@ -39,6 +39,36 @@ def note_onward(connection: Connection, run: RunId, onward: Onward) -> None:
             for one in onward.parcels
         ]
         connection.execute(insert(parcels), values)
+    if onward.tasks:
+        connection.execute(insert(tasks), [_task_values(run, one) for one in onward.tasks])
+
+
+def _task_values(run: RunId, one: TaskRecord) -> dict[str, object]:
+    return {
+        "run_id": run,
+        "request_id": codec.pack_request_id(one.request_id),
+        "task": one.task,
+        "rows": one.rows,
+        "first_source": one.first[0],
+        "first_row": one.first[1],
+        "last_source": one.last[0],
+        "last_row": one.last[1],
+    }
+
+
+def find_tasks(connection: Connection, run: RunId) -> list[TaskRecord]:
+    """What the platform has queued of a run, in file order."""
+    query = select(tasks).where(tasks.c.run_id == run).order_by(tasks.c.first_source, tasks.c.first_row)
+    return [
+        TaskRecord(
+            row.task,
+            codec.unpack_request_id(row.request_id),
+            row.rows,
+            (row.first_source, row.first_row),
+            (row.last_source, row.last_row),
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _going_on(run: RunId, claim: Claim) -> dict[str, object]:

@@ -9,6 +9,7 @@
     notices                  what kind of event a job's last run was
     slots                    which moments of a job's schedule were fired: each once, for its key is unique
     uploads                   what the platform calls files that it has
+    tasks                     what it calls rows that it has queued
 
 An entry holds digests, ids and codes: never a payload, an address or a token. Rows that the gate held back and rows
 that never became requests are counted in `runs.totals` only, so a nightly file that repeats itself adds nothing.
@@ -221,7 +222,27 @@ def _parcels(connection: Connection) -> None:
     metadata.create_all(connection, tables=[parcels, shapes])
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads, _notices, _parcels)
+# What the platform calls rows that it has queued: the only thing by which anybody there can find them again.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("request_id", LargeBinary(16), primary_key=True),
+    Column("task", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("first_source", SmallInteger, nullable=False),
+    Column("first_row", BigInteger, nullable=False),
+    Column("last_source", SmallInteger, nullable=False),
+    Column("last_row", BigInteger, nullable=False),
+)
+
+
+def _tasks(connection: Connection) -> None:
+    """What the platform calls rows that it has queued."""
+    tasks.create(connection)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads, _notices, _parcels, _tasks)
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
 A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a

@@ -29,6 +29,7 @@ from batchrunner.model import (
     Request,
     RequestId,
     Settled,
+    TaskRecord,
 )
 from batchrunner.pipeline.admission import Candidate
 from batchrunner.pipeline.bisection import Search, halves, unsearched
@@ -77,6 +78,7 @@ class Carriage:
         self._probes = 0
         self._searches: dict[RequestId, Search] = {}
         self._parcels: set[RequestId] = set()
+        self._tasks: list[TaskRecord] = []
         self.trouble: BatchrunnerError | None = None
         """Why the run has to stop: the platform does not understand us, or we do not understand it."""
 
@@ -130,6 +132,8 @@ class Carriage:
                 ended += parcel
                 continue
             self._parcels.discard(request_id)
+            if parcel[0].task is not None:
+                self._tasks.append(_task_of(parcel[0].task, parcel))
             search = self._searches.pop(request_id, None) or Search(self._budget)
             if request_id == self._probe:
                 self._answered(parcel[0])
@@ -139,6 +143,11 @@ class Carriage:
             else:
                 ended += map(unsearched, parcel) if parcel[0].whole and len(parcel) > 1 else parcel
         return ended, onward
+
+    def tasks(self) -> list[TaskRecord]:
+        """What the platform has queued since this was asked last; it is to be kept with the ends of its rows."""
+        taken, self._tasks = self._tasks, []
+        return taken
 
     def _searching(self, parts: Sequence[Sequence[Claim]], search: Search, now_ms: int) -> Iterator[Parcel]:
         for part, request_id in zip(parts, new_request_ids(len(parts)), strict=True):
@@ -165,6 +174,12 @@ class Carriage:
         self._probes += 1
         if self._probes >= PROBES:
             self.trouble = _not_understood(reason)
+
+
+def _task_of(task: str, parcel: Sequence[Settled]) -> TaskRecord:
+    places = [(end.claim.source_no, end.claim.request.row.number) for end in parcel]
+    log.info("task=%s rows=%d queued", task, len(parcel))
+    return TaskRecord(task, parcel[0].claim.request_id, len(parcel), places[0], places[-1])
 
 
 def _by_request(ends: Sequence[Settled]) -> Iterator[list[Settled]]:

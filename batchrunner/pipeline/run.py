@@ -247,8 +247,10 @@ class Run:
         return Taken(candidates, taken.skipped, taken.unusable), out
 
     def _noted(self, parcels: Sequence[Parcel], onward: Sequence[Parcel]) -> Onward:
-        records = self._carriage.records([one.claims for one in parcels or onward]) if self._carriage else []
-        return Onward([claim for parcel in onward for claim in parcel.claims], records)
+        if self._carriage is None:
+            return Onward()
+        records = self._carriage.records([one.claims for one in parcels or onward])
+        return Onward([claim for parcel in onward for claim in parcel.claims], records, self._carriage.tasks())
 
     def _packed(self, taken: Taken) -> Packed:
         """What may be claimed now; what cannot leave as it did before is held back, or sent anew where that is safe."""

@@ -10,8 +10,6 @@ from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Parcel,
 from batchrunner.retrying import Answered, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import httpx
 
     from batchrunner.ports import Submitter
@@ -75,13 +73,15 @@ class ParcelSubmitter:
     """A submitter that takes parcels, too."""
 
     def __init__(
-        self, http: HttpSubmitter, alone: Submitter, api: SpeaksParcels, on_task: Callable[[str, int], None]
+        self,
+        http: HttpSubmitter,
+        alone: Submitter,
+        api: SpeaksParcels,
     ) -> None:
-        """`alone` takes the claims that go alone, and closes `http` in the end. `on_task` is told of queued rows."""
+        """`alone` takes the claims that go alone, and closes `http` in the end."""
         self._http = http
         self._alone = alone
         self._api = api
-        self._on_task = on_task
 
     async def submit(self, claim: Claim) -> Settled:
         """Send a claim that goes alone."""
@@ -91,8 +91,6 @@ class ParcelSubmitter:
         """Send a parcel until it is settled: an end for each of its claims, in their order."""
         words = _Words(self._api, parcel)
         settled = await self._http.submit(parcel.lead, words)
-        if words.items is not None and words.items.task is not None:
-            self._on_task(words.items.task, len(parcel.claims))
         return spread(parcel, settled, words.items)
 
     def drain(self) -> None:
@@ -119,7 +117,8 @@ def spread(parcel: Parcel, settled: Settled, items: Items | None) -> list[Settle
             )
             for claim, outcome in pairs
         ]
-        return [replace(ends[0], requests=settled.requests, refusal=items.refusal), *ends[1:]]
+        first = replace(ends[0], requests=settled.requests, refusal=items.refusal, task=items.task)
+        return [first, *ends[1:]]
     whole = isinstance(settled.outcome, Rejected)
     return [
         replace(

@@ -276,3 +276,16 @@ def test_after_kills_nobody_is_engaged_twice(bench: Bench, deduplicates: bool) -
         assert bench.sandbox.stats()["repeats_with_other_body"] == 0
     else:
         assert len(bench.effects()) + ended["skipped"].get("in_doubt", 0) >= 600
+
+
+def test_the_number_of_a_task_is_kept_with_the_rows_that_are_in_it(bench: Bench) -> None:
+    """Accepted means queued: by its number alone can anybody on the platform find out what became of them."""
+    batch_job(bench, size=10, target={"endpoint": "workflows/import_and_start_batch_task"}, limits={"concurrency": 1})
+    bench.csv(people(25))
+    ended = bench.run().json
+    told = [(one["task"], one["rows"], one["first"]["row"], one["last"]["row"]) for one in ended["tasks"]]
+    assert told == [("task-1", 1, 1, 1), ("task-2", 9, 2, 10), ("task-3", 10, 11, 20), ("task-4", 5, 21, 25)]
+    assert json.loads((Path(ended["run_dir"]) / "summary.json").read_text())["tasks"] == ended["tasks"]
+    shown = bench.cli("show", "last")
+    assert "task task-3: 10 rows, from row 11 to row 20" in shown.out, shown.told()
+    assert bench.cli("show", "last", "--output", "json").json["tasks"] == ended["tasks"]

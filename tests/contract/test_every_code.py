@@ -120,7 +120,7 @@ async def sent(server: Server, call: Endpoint, form: Form, rows: int, policy: Re
         if many is None:
             ends = [await http.submit(claims(1)[0])]
         else:
-            parcels = ParcelSubmitter(http, http, many, lambda _, __: None)
+            parcels = ParcelSubmitter(http, http, many)
             ends = await parcels.submit_parcel(Parcel(claims(rows)))
     finally:
         await http.aclose()

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledgers import DAY_MS, NOW_MS, a_claim, a_request, a_run, end, key_of, send
+from ledgers import DAY_MS, NOW_MS, a_claim, a_request, a_run, a_uuid, end, key_of, send
 
 from batchrunner.clock import Clock
 from batchrunner.errors import LedgerError
@@ -18,8 +18,9 @@ from batchrunner.gate import GatePolicy
 from batchrunner.ledger import History, SqlLedger, open_ledger
 from batchrunner.ledger.copies import EXPORTED, backup, export, vacuum
 from batchrunner.ledger.purging import Purge, Purged
-from batchrunner.model import EntryRef, RunId, State
+from batchrunner.model import EntryRef, RunId, State, TaskRecord, Totals
 from batchrunner.pipeline import PlainGate
+from batchrunner.ports import Onward
 
 STATES = [State.ACCEPTED, State.REJECTED, State.FAILED, State.IN_DOUBT]
 
@@ -109,6 +110,19 @@ def test_an_outcome_goes_and_its_digest_stays(ledger: SqlLedger) -> None:
     assert entry.profile_id is None
     standing = ledger.standing([key_of("person-1")])[key_of("person-1")]
     assert (standing.state, standing.ref) == (State.ACCEPTED, EntryRef(run, 1, 1))
+
+
+def test_the_number_of_a_task_goes_with_the_request_id_of_its_rows(ledger: SqlLedger) -> None:
+    """It is kept in the transaction that settles the rows, and forgotten as what they became is."""
+    run, young = a_run(ledger), a_run(ledger, "run-2")
+    task = TaskRecord("task-7", a_uuid(1), 2, (1, 1), (1, 2))
+    ledger.exchange(run, [], [], Totals(), Onward(tasks=[task]))
+    ledger.exchange(young, [], [], Totals(), Onward(tasks=[task]))
+    assert History(ledger).tasks(run) == [task]
+    end(ledger, run)
+    end(ledger, young, at_ms=NOW_MS + 2 * DAY_MS)
+    Purge(ledger, "crm", NOW_MS + DAY_MS, None).go()
+    assert (History(ledger).tasks(run), History(ledger).tasks(young)) == ([], [task])
 
 
 def test_a_run_without_entries_goes_but_for_the_last(ledger: SqlLedger) -> None:
