@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import httpx
 
 from batchrunner.clock import Clock
 from batchrunner.submit.facts import Facts
 from batchrunner.submit.loop import new_event_loop
-from batchrunner.submit.transports import make_transport
+from batchrunner.submit.transports import Kind, make_transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +25,7 @@ class Exchange:
     came_ms: int
 
 
-def exchange_all(
-    kind: Literal["fast", "httpx"], facts: Facts, requests: Sequence[httpx.Request], clock: Clock
-) -> list[Exchange]:
+def exchange_all(kind: Kind, facts: Facts, requests: Sequence[httpx.Request], clock: Clock) -> list[Exchange]:
     """Send requests one after the other, and stop at the first that gets no answer. Raises ConfigError."""
 
     async def ask() -> list[Exchange]:

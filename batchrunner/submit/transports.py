@@ -1,10 +1,11 @@
-"""The two HTTP engines behind one face: an `httpx.AsyncBaseTransport` that gives back whole answers.
+"""The HTTP engines behind one face: an `httpx.AsyncBaseTransport` that gives back whole answers.
 
-    fast    pyreqwest (Rust: reqwest, hyper); a tenth of the cost
-    httpx   httpx's own; works wherever Python works
+    fast        lines of our own on the event loop (`wire`); by way of a proxy, pyreqwest
+    pyreqwest   Rust: reqwest, hyper; twice the cost, on threads of its own
+    httpx       httpx's own; works wherever Python works, at twenty times the cost
 
-Both: HTTP/1.1, keep-alive, no redirects, no cookies, no retries, answers within bounds, one address and no other,
-proxies and certificates as `facts` says. Both tell apart what certainly was not sent: that is what their contract
+All: HTTP/1.1, keep-alive, no redirects, no cookies, no retries, answers within bounds, one address and no other,
+proxies and certificates as `facts` says. All tell apart what certainly was not sent: that is what their contract
 suite is about.
 """
 
@@ -21,10 +22,12 @@ from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
 
 Transport = httpx.AsyncBaseTransport
-"""What both engines are."""
+"""What all engines are."""
+
+Kind = Literal["fast", "pyreqwest", "httpx"]
 
 
-def make_transport(kind: Literal["fast", "httpx"], facts: Facts, connections: int) -> httpx.AsyncBaseTransport:
+def make_transport(kind: Kind, facts: Facts, connections: int) -> httpx.AsyncBaseTransport:
     """Make a transport for requests to the address of `facts` and no other, to be used on one event loop.
 
     Answers come back whole: `response.read()` returns at once, and `content-encoding` has been undone.
@@ -33,19 +36,34 @@ def make_transport(kind: Literal["fast", "httpx"], facts: Facts, connections: in
     try:
         if kind == "httpx":
             return HttpxTransport(_httpx_engine(facts, connections), facts)
-        return _fast_transport(facts, connections)
+        if kind == "fast" and facts.proxy is None:
+            return _wire_transport(facts)
+        return _pyreqwest_transport(facts, connections)
     except (ValueError, OSError, httpx.InvalidURL) as error:
         raise ConfigError(
             f"the HTTP engine does not start: {error}; check [connection], HTTPS_PROXY and SSL_CERT_FILE"
         ) from error
 
 
-def _fast_transport(facts: Facts, connections: int) -> httpx.AsyncBaseTransport:
+def _wire_transport(facts: Facts) -> httpx.AsyncBaseTransport:
     try:
-        from batchrunner.submit import fast  # noqa: PLC0415  its engine may be missing
+        from batchrunner.submit import wire  # noqa: PLC0415  its parser may be missing
     except ImportError as error:
-        raise ConfigError(f'the fast HTTP engine does not load: {error}; set target.transport = "httpx"') from error
-    return fast.FastTransport(fast.fast_client(facts, connections), Pin(facts.url))
+        raise _not_here("fast", error) from error
+    tls = httpx.URL(facts.url).scheme == "https"
+    return wire.WireTransport(facts, _context(facts) if tls else None)
+
+
+def _pyreqwest_transport(facts: Facts, connections: int) -> httpx.AsyncBaseTransport:
+    try:
+        from batchrunner.submit import reqwest  # noqa: PLC0415  its engine may be missing
+    except ImportError as error:
+        raise _not_here("pyreqwest", error) from error
+    return reqwest.ReqwestTransport(reqwest.reqwest_client(facts, connections), Pin(facts.url))
+
+
+def _not_here(engine: str, error: ImportError) -> ConfigError:
+    return ConfigError(f'the HTTP engine "{engine}" does not load: {error}; set target.transport = "httpx"')
 
 
 class HttpxTransport(httpx.AsyncBaseTransport):

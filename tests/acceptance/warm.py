@@ -45,7 +45,8 @@ IMPORTED = (
     "batchrunner.cli.run",
     "batchrunner.cli.schedule",
     "batchrunner.cli.serve",
-    "batchrunner.submit.fast",
+    "batchrunner.submit.reqwest",
+    "batchrunner.submit.wire",
 )
 
 

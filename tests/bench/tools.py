@@ -105,7 +105,7 @@ def versions() -> dict[str, str]:
         "batchrunner": _first(_said(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"])),
         **{
             name: _python_version(sys.executable, name)
-            for name in ("httpx", "pyreqwest", "uvloop", "pandas", "msgspec")
+            for name in ("httpx", "httptools", "pyreqwest", "uvloop", "pandas", "msgspec")
         },
         "SQLite": _said([sys.executable, "-c", "import sqlite3; print(sqlite3.sqlite_version)"]),
         "nginx": _said_by("nginx", "-v").rpartition("/")[2],

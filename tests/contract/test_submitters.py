@@ -21,8 +21,8 @@ from batchrunner.ports import Submitter
 from batchrunner.retrying import RetryPolicy, Verdict
 from batchrunner.submit import Facts, HttpSubmitter, Pacer, Throttle, make_transport, new_event_loop
 
-Engine = Literal["fast", "httpx"]
-engines = pytest.mark.parametrize("engine", ["fast", "httpx"])
+Engine = Literal["fast", "pyreqwest", "httpx"]
+engines = pytest.mark.parametrize("engine", ["fast", "pyreqwest", "httpx"])
 
 REQUEST_ID = RequestId("0b0f1a9e-6f0e-4f0e-8f0e-000000000001")
 POLICY = RetryPolicy(

@@ -294,3 +294,30 @@ def test_a_server_that_takes_nothing_is_given_up(engine: Engine) -> None:
             assert short(line.api.read_exception(failed.value))[0] == "Doubtful"
 
     run(story)
+
+
+@engines
+def test_the_next_address_of_a_name_is_tried(engine: Engine) -> None:
+    """`localhost` is two addresses where there is IPv6, and the server listens on one of them."""
+
+    async def story() -> None:
+        async with scripted_server(answer()) as server:
+            async with line_to(engine, f"http://localhost:{server.port}") as line:
+                assert short(await line.attempt()) == ACCEPTED
+            assert server.seen[0].headers["host"] == f"localhost:{server.port}"
+
+    run(story)
+
+
+def test_a_header_cannot_hold_another_one() -> None:
+    """Whatever slipped through: nothing of it is sent."""
+
+    async def story() -> None:
+        async with scripted_server(answer()) as server, line_to("fast", server.url) as line:
+            request = line.api.request_for(CLAIM)
+            astray = httpx.Request("POST", request.url, headers={"X-A": "1\r\nX-B: 2"}, content=b"")
+            with pytest.raises(httpx.LocalProtocolError, match="end of a line"):
+                await line.transport.handle_async_request(astray)
+            assert not server.connections
+
+    run(story)

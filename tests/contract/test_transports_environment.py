@@ -160,10 +160,16 @@ def test_the_proxy_of_an_address(url: str, environ: dict[str, str], proxy: str |
     assert proxy_for(url, environ) == proxy
 
 
-def test_a_missing_engine_is_a_config_error_that_names_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("engine", "module", "library"), [("fast", "wire", "httptools"), ("pyreqwest", "reqwest", "pyreqwest")]
+)
+def test_a_missing_engine_is_a_config_error_that_names_another(
+    engine: Engine, module: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There are platforms that it is not built for."""
-    monkeypatch.delitem(sys.modules, "batchrunner.submit.fast", raising=False)
-    monkeypatch.delattr("batchrunner.submit.fast", raising=False)
-    monkeypatch.setitem(sys.modules, "pyreqwest", None)
+    for name in (module, "lines"):
+        monkeypatch.delitem(sys.modules, f"batchrunner.submit.{name}", raising=False)
+        monkeypatch.delattr(f"batchrunner.submit.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ConfigError, match=r'set target\.transport = "httpx"'):
-        make_transport("fast", facts(Target("http://a.example")), 1)
+        make_transport(engine, facts(Target("http://a.example")), 1)

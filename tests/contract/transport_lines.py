@@ -19,8 +19,8 @@ from batchrunner.model import Accepted, Claim, Key, Rejected, Request, RequestId
 from batchrunner.retrying import Answered, Doubtful, NeverSent, RefusedUs, Throttled, Verdict
 from batchrunner.submit import Facts, connection_facts, make_transport, new_event_loop
 
-Engine = Literal["fast", "httpx"]
-engines = pytest.mark.parametrize("engine", ["fast", "httpx"])
+Engine = Literal["fast", "pyreqwest", "httpx"]
+engines = pytest.mark.parametrize("engine", ["fast", "pyreqwest", "httpx"])
 
 REQUEST_ID = RequestId("0b0f1a9e-6f0e-4f0e-8f0e-000000000001")
 CLAIM = Claim(1, Request(Key(b"k" * 16), Row(1, 2, ("a@b.example",)), b'{"workflow_id":12}'), REQUEST_ID, 0)

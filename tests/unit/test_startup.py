@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-LARGE = ("pandas", "numpy", "httpx", "pyreqwest", "aiohttp", "pydantic", "sqlalchemy", "tqdm", "phonenumbers")
+LARGE = (
+    "pandas",
+    "numpy",
+    "httpx",
+    "pyreqwest",
+    "httptools",
+    "aiohttp",
+    "pydantic",
+    "sqlalchemy",
+    "tqdm",
+    "phonenumbers",
+)
 
 _RUN = """
 import sys

@@ -19,7 +19,7 @@ from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
 
 
-class FastTransport(httpx.AsyncBaseTransport):
+class ReqwestTransport(httpx.AsyncBaseTransport):
     """httpx's types over pyreqwest. Time-outs are the engine's own; those in a request's extensions are not read.
 
     One event-loop thread a process, please: pyreqwest 0.15.1 crashes the interpreter when a client is made in a second
@@ -70,7 +70,7 @@ class FastTransport(httpx.AsyncBaseTransport):
             raise httpx.InvalidURL(str(error)) from error
 
 
-def fast_client(facts: Facts, connections: int) -> Client:
+def reqwest_client(facts: Facts, connections: int) -> Client:
     """Configure an engine. Raises ValueError or OSError when a proxy or a certificate file is unusable."""
     connect_s, answer_s = facts.connect_timeout_s, facts.timeout_s + (facts.send_timeout_s or 0.0)
     # The engine counts its read time-out from the very start. A connection that is slow to open must not be taken

@@ -1,0 +1,195 @@
+"""One HTTP/1.1 connection: a request out, its answer back, and again. llhttp, the parser of Node, reads the answers.
+
+Everything is certain here that a verdict rests on: a line has been opened before it is asked, so whatever goes wrong
+from then on may have left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from batchrunner.submit.whole import whole_answer
+
+LARGEST_HEAD_BYTES = 1 << 18
+"""Of an answer that has not come to the end of its headers. Real ones have some hundred bytes."""
+
+_SWITCHING = 101
+
+
+class Patience:
+    """How long answers are waited for, from the request or from the last byte; one timer for all of them."""
+
+    def __init__(self, limit_s: float) -> None:
+        """Used from one event loop only."""
+        self.limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._due_s: dict[Line, float] = {}  # one limit for all, so the first to come is the first due
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, line: Line) -> None:
+        """A request has left."""
+        self._due_s[line] = due_s = self._loop.time() + self.limit_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(due_s, self._expire)
+
+    def begin_again(self, line: Line) -> None:
+        """Something came, and more is to come."""
+        self.end(line)
+        self.begin(line)
+
+    def end(self, line: Line) -> None:
+        """Nothing more is waited for."""
+        self._due_s.pop(line, None)
+
+    def close(self) -> None:
+        """Let go of the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self._timer = None
+        now_s = self._loop.time()
+        for line, due_s in list(self._due_s.items()):
+            if due_s > now_s:
+                self._timer = self._loop.call_at(due_s, self._expire)
+                return
+            line.fail(httpx.ReadTimeout(f"nothing came for {self.limit_s:g} s"))
+
+
+class Line(asyncio.Protocol):
+    """Carries one request at a time. Used from one event loop only."""
+
+    def __init__(self, patience: Patience) -> None:
+        """To be connected by the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._parser = HttpResponseParser(self)
+        self._answer: asyncio.Future[httpx.Response] | None = None
+        self.usable = True
+        """It is open, and nothing is left of an earlier answer."""
+        self.free_since_s = 0.0
+
+    def ask(self, message: bytes, largest: int) -> asyncio.Future[httpx.Response]:
+        """Send a whole request. The answer comes within bounds; without one, an exception of httpx."""
+        self._status = 0
+        self._framed = False
+        self._pairs: list[tuple[str, str]] = []
+        self._parts: list[bytes] = []
+        self._room = largest + 1
+        self._head_room = LARGEST_HEAD_BYTES
+        self._answer = answer = self._loop.create_future()
+        self._patience.begin(self)
+        self._transport.write(message)
+        return answer
+
+    def drop(self) -> None:
+        """Close it at once: whatever is still under way is given up."""
+        self.usable = False
+        self._answer = None
+        self._patience.end(self)
+        self._transport.abort()
+
+    def fail(self, error: httpx.TransportError) -> None:
+        """Whatever was asked gets no answer."""
+        answer = self._answer
+        self.drop()
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
+
+    # --- what the event loop says --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]  # asyncio's own typing says less
+
+    def data_received(self, data: bytes) -> None:
+        """A part of an answer, usually all of it."""
+        answer = self._answer
+        if answer is None:  # nobody has asked
+            self.drop()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self.fail(httpx.RemoteProtocolError(f"the answer is no HTTP/1.1: {error}"))
+            return
+        if not answer.done():
+            self._more_is_to_come(len(data))
+        elif not self.usable:
+            self.drop()
+
+    def _more_is_to_come(self, came: int) -> None:
+        self._patience.begin_again(self)
+        if not self._status:
+            self._head_room -= came
+            if self._head_room < 0:
+                self.fail(httpx.RemoteProtocolError("the headers of the answer do not end"))
+
+    def eof_received(self) -> None:
+        """The other side has closed: for an answer that says no length, this is its end."""
+        if self._answer is not None and self._status and not self._framed:
+            self._complete()
+        self._closed(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is closed."""
+        self._closed(error)
+
+    def _closed(self, error: Exception | None) -> None:
+        if error is None:
+            self.fail(httpx.RemoteProtocolError("the connection was closed before the answer had ended"))
+        elif isinstance(error, TimeoutError):
+            self.fail(httpx.WriteTimeout(f"the other side takes nothing: {error}"))
+        else:
+            self.fail(httpx.ReadError(f"the connection was lost: {error}"))
+
+    # --- what the parser says ------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """An answer begins, though perhaps nobody asked for one."""
+        if self._answer is None:
+            self.usable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header, or a trailer, which nobody wants."""
+        if not self._status:
+            name = name.lower()
+            self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
+            self._pairs.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """The head has been read."""
+        self._status = self._parser.get_status_code()
+
+    def on_body(self, part: bytes) -> None:
+        """A part of the body."""
+        if self._answer is None:
+            return
+        self._parts.append(part[: self._room])
+        self._room -= len(part)
+        if self._room <= 0:  # more than anybody looks at
+            self.usable = False
+            self._complete()
+
+    def on_message_complete(self) -> None:
+        """The answer is whole; if it was no more than an announcement, the real one follows."""
+        if self._answer is None:
+            return
+        if self._status == _SWITCHING:
+            self.fail(httpx.RemoteProtocolError("the answer changes to another protocol"))
+            return
+        if self._status < 200:  # noqa: PLR2004  informational
+            self._status, self._pairs, self._framed = 0, [], False
+            return
+        if not self._parser.should_keep_alive():
+            self.usable = False
+        self._complete()
+
+    def _complete(self) -> None:
+        answer, self._answer = self._answer, None
+        self._patience.end(self)
+        if answer is not None and not answer.done():
+            answer.set_result(whole_answer(self._status, self._pairs, b"".join(self._parts)))
