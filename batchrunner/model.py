@@ -41,6 +41,10 @@ class State(enum.IntEnum):
     """In doubt, and a person has decided that it is to be sent again."""
 
 
+MAY_HAVE_ARRIVED = (State.ACCEPTED, State.IN_DOUBT, State.RESEND, State.CLAIMED)
+"""What must not be sent again only because the job was changed."""
+
+
 class SkipReason(enum.StrEnum):
     """Why a row was held back: by the gate, or by the job itself."""
 

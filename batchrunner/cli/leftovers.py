@@ -9,16 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchrunner.cli import compose
 from batchrunner.cli.night import note
+from batchrunner.cli.whole import SUMMARY
 from batchrunner.config import Job
 from batchrunner.errors import ConfigError, SourceError
 from batchrunner.ledger import Business, History, Leftover, Wanted
-from batchrunner.model import Key
+from batchrunner.model import Key, Mapped
 from batchrunner.pipeline import Input
-from batchrunner.results import write_private
+from batchrunner.ports import Mapper
+from batchrunner.results import whole_lines, write_private
 from batchrunner.sources.places import AtHand
+
+if TYPE_CHECKING:  # see `ports`
+    from batchrunner.chunks import Chunk
 
 RESULT_FILE = re.compile(r"(error|in_doubt)(-\d+)?\.(csv|jsonl)")
 """Those that hold unfinished rows as they came; copies for spreadsheets are not what came."""
@@ -57,8 +63,27 @@ def _opened(job: Job, history: History, missing: Sequence[Business]) -> Iterator
             # One that is empty, or of a source with other columns, has nothing that could be sent.
             with suppress(SourceError, ConfigError):
                 source = compose.open_at_hand(job, AtHand(path, str(path)))
-                yield source, compose.mapped(job, [source])[0]
+                yield source, _whole_rows(path, source, compose.mapped(job, [source])[0])
                 note(f"the source of rows of run {history.run_name(run)} is gone: they are read from {path}")
+
+
+@dataclass(frozen=True, slots=True)
+class _UpTo:
+    """A mapper that stops in front of half a line."""
+
+    mapper: Mapper
+    last: int
+    """The number of the last row that was written to its end."""
+
+    def map(self, chunk: Chunk) -> list[Mapped]:
+        return [one for one in self.mapper.map(chunk) if one.row.number <= self.last]
+
+
+def _whole_rows(path: Path, source: compose.OpenSource, given: Input) -> Input:
+    """Only a directory with a summary holds whole files: elsewhere the last row may have lost the end of a cell."""
+    if path.with_name(SUMMARY).exists():
+        return given
+    return Input(given.reader, _UpTo(given.mapper, sum(1 for _ in whole_lines(path, source.shape))))
 
 
 def _result_files(folder: Path | None) -> list[Path]:

@@ -20,6 +20,7 @@ from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, n
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
 from batchrunner.model import (
+    MAY_HAVE_ARRIVED,
     Claim,
     Key,
     ParcelRecord,
@@ -211,15 +212,23 @@ class SqlLedger:
         """Those for whom something was accepted, whatever it was."""
         return set(self.last_served(people))
 
+    def may_have_reached(self, people: Collection[Who]) -> set[Who]:
+        """Those for whom something was accepted, or may have been."""
+        return set(self._last(people, MAY_HAVE_ARRIVED))
+
     def last_served(self, people: Collection[Who]) -> Mapping[Who, RunId]:
         """The latest run in which something was accepted for a person: a range of the index for each."""
+        return self._last(people, (State.ACCEPTED,))
+
+    def _last(self, people: Collection[Who], states: Collection[State]) -> dict[Who, RunId]:
         found: dict[Who, RunId] = {}
         with saying(self.path):
             for who in set(people):
                 # Keys begin with who they are about, so a person's keys lie side by side.
                 theirs = entries.c.key.between(bytes(who) + bytes(8), bytes(who) + b"\xff" * 8)
-                served = select(func.max(entries.c.run_id)).where(theirs, live, entries.c.state == int(State.ACCEPTED))
-                last: int | None = self.connection.execute(served).scalar()
+                so_it_ended = entries.c.state.in_(list(map(int, states)))
+                latest = select(func.max(entries.c.run_id)).where(theirs, live, so_it_ended)
+                last: int | None = self.connection.execute(latest).scalar()
                 if last is not None:
                     found[who] = RunId(last)
         return found

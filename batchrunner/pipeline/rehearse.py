@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from batchrunner.gate import Hold
-from batchrunner.model import Filtered, Key, Mapped, Request, SkipReason, State, Unusable, Who
+from batchrunner.model import MAY_HAVE_ARRIVED, Filtered, Key, Mapped, Request, SkipReason, Unusable, Who
 from batchrunner.pipeline.admission import Batch
 from batchrunner.pipeline.feed import Input
 from batchrunner.ports import Ledger, Mapper
@@ -87,11 +87,13 @@ def _count(batch: Batch, found: Rehearsal, seen: set[Key]) -> list[Who]:
 
 # --- the guard -----------------------------------------------------------------------------------
 
-MAY_HAVE_ARRIVED = (State.ACCEPTED, State.IN_DOUBT, State.RESEND, State.CLAIMED)
 
-
-class KnowsArrivals(Ledger, KnowsPeople, Protocol):
+class KnowsArrivals(Ledger, Protocol):
     """A ledger that can be asked about keys and about people."""
+
+    def may_have_reached(self, people: Sequence[Who]) -> set[Who]:
+        """Those with at least one entry that was accepted or may have been, whatever was asked."""
+        ...
 
 
 def sent_again(
@@ -127,5 +129,5 @@ def _crossing(
     standing = ledger.standing([key for new, olds in rows for key in (new.key, *olds)])
     arrived = {key for key, stands in standing.items() if stands.state in MAY_HAVE_ARRIVED}
     fresh = [(new, olds) for new, olds in rows if new.key not in arrived]
-    known = ledger.known_people([new.who for new, _ in fresh]) if by_person else set()
+    known = ledger.may_have_reached([new.who for new, _ in fresh]) if by_person else set()
     return sum(any(old in arrived for old in olds) or new.who in known for new, olds in fresh)

@@ -7,7 +7,7 @@ mending     made whole after a run that could not finish them
 from __future__ import annotations
 
 from batchrunner.results.files import COLUMNS, ResultFiles, Shape, write_private
-from batchrunner.results.mending import Mending
+from batchrunner.results.mending import Mending, whole_lines
 from batchrunner.results.spreadsheet import spreadsheet_copies
 
-__all__ = ["COLUMNS", "Mending", "ResultFiles", "Shape", "spreadsheet_copies", "write_private"]
+__all__ = ["COLUMNS", "Mending", "ResultFiles", "Shape", "spreadsheet_copies", "whole_lines", "write_private"]
