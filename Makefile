@@ -9,9 +9,10 @@ comma  := ,
 FUZZED := $(patsubst tests/fuzz/fuzz_%.py,%,$(sort $(wildcard tests/fuzz/fuzz_*.py)))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --group dev --all-extras
+FAULTS  := tests/faults tests/fuzz tests/contract/test_ledger_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fuzz airflow bench check lint types rooms audit format coverage lock upgrade schema shelf samples clean
+.PHONY: help demo test quick faults fuzz airflow bench check lint types rooms audit format coverage lock upgrade schema shelf samples clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +20,8 @@ help:  ## Show what can be made
 demo: $(READY)  ## Import the sample export into a stand-in platform, twice: nothing is sent a second time
 	@$(BIN)/python sample_data/demo.py
 
-test: $(READY)  ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+test: $(READY)  ## Run all tests (BUT=faults: without what `make faults` runs)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(filter faults,$(BUT)),$(FAULTS:%=--but-short %))
 
 quick: $(READY)  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
@@ -33,7 +34,7 @@ faults: $(READY)  ## Prove the promise: kills, faults, bad input (LONG=1: kills 
 ifdef LONG
 	$(BIN)/python tests/faults/long_form.py $(if $(FOR),--for $(FOR))
 else
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/faults tests/fuzz tests/contract/test_ledger_machine.py -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(FAULTS) -m "not slow"
 endif
 
 fuzz: $(READY)  ## Fuzz what takes bytes from outside, guided by coverage (ONLY=answers,mapping FOR=60)
