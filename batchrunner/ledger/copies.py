@@ -14,7 +14,7 @@ from sqlalchemy import and_, select
 from batchrunner.clock import as_text
 from batchrunner.errors import LedgerError
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import saying
+from batchrunner.ledger.database import reading, saying
 from batchrunner.ledger.schema import entries, runs, sources
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import State
@@ -88,7 +88,7 @@ def export(ledger: SqlLedger, job: str | None = None) -> Iterator[Exported]:
     if job is not None:
         query = query.where(runs.c.job == job)
     query = query.order_by(entries.c.run_id, entries.c.source_no, entries.c.row_number)
-    with saying(ledger.path):
+    with reading(ledger.path):
         found = ledger.connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
         for of, run, path, fingerprint, row, ahead, state, code, profile, attempts, at_s, replayed, taken, key in found:
             yield Exported((

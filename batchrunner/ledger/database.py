@@ -182,6 +182,18 @@ def saying(path: Path) -> Iterator[None]:
         raise LedgerError(f"ledger {path}: {error.strerror or error}; check the path and your rights") from error
     except SQLAlchemyError as error:
         raise LedgerError(f"ledger {path}: {_help(str(getattr(error, 'orig', None) or error))}") from error
+    except UnicodeDecodeError as error:  # a text in a page that is damaged, or SQLite's own words about one
+        raise LedgerError(f"ledger {path}: {DAMAGED} ({error.reason})") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """As `saying`, where rows become values: a state that there is not, or totals that are none, are damage too."""
+    with saying(path):
+        try:
+            yield
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise LedgerError(f"{DAMAGED} ({type(error).__name__})") from error
 
 
 def _help(message: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from batchrunner.errors import UsageError
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import saying, transaction
+from batchrunner.ledger.database import reading, saying, transaction
 from batchrunner.ledger.parcels import find_tasks
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources, unfinished
 from batchrunner.ledger.statements import STANDING, as_standing
@@ -152,11 +152,11 @@ class History:
 
     def jobs(self) -> list[str]:
         """The names of all jobs that ever ran."""
-        with saying(self._path):
+        with reading(self._path):
             return list(self._connection.execute(select(runs.c.job).distinct().order_by(runs.c.job)).scalars())
 
     def _records(self, query: Any) -> list[RunRecord]:  # noqa: ANN401  any select over `runs`
-        with saying(self._path):
+        with reading(self._path):
             rows = self._connection.execute(query).all()
             return [_run_record(row, self._sources_of(row.id)) for row in rows]
 
@@ -169,7 +169,7 @@ class History:
         standing = entries.c.state.in_(sorted(int(state) for state in states))
         query = select(entries).where(entries.c.run_id == run, standing)
         order = query.order_by(entries.c.source_no, entries.c.row_number).limit(limit)
-        with saying(self._path):
+        with reading(self._path):
             return [_entry_record(row) for row in self._connection.execute(order)]
 
     def tasks(self, run: RunId) -> list[TaskRecord]:
@@ -180,13 +180,13 @@ class History:
     def mappings(self, job: str) -> list[str]:
         """Every mapping the job ever ran with, newest first."""
         query = select(mappings.c.text).where(mappings.c.job == job).order_by(mappings.c.id.desc())
-        with saying(self._path):
+        with reading(self._path):
             return list(self._connection.execute(query).scalars())
 
     def mapping_of(self, run: RunId) -> str:
         """The mapping that a run used."""
         query = select(mappings.c.text).join(runs, runs.c.mapping_id == mappings.c.id).where(runs.c.id == run)
-        with saying(self._path):
+        with reading(self._path):
             text: str = self._connection.execute(query).scalar_one()
         return text
 
@@ -195,7 +195,7 @@ class History:
         columns = entries.c.row_number, entries.c.state, entries.c.code, entries.c.profile_id
         here = entries.c.run_id == place.run, entries.c.source_no == place.source_no
         query = select(*columns).where(*here, entries.c.row_number.between(first, last))
-        with saying(self._path):
+        with reading(self._path):
             return {
                 row.row_number: End(State(row.state), row.code or "", codec.unpack_profile_id(row.profile_id))
                 for row in self._connection.execute(query)
@@ -204,7 +204,7 @@ class History:
     def last_rows(self, run: RunId) -> dict[int, int]:
         """The last claimed row of each source of a run, by the source's number."""
         query = select(entries.c.source_no, func.max(entries.c.row_number)).where(entries.c.run_id == run)
-        with saying(self._path):
+        with reading(self._path):
             return dict(self._connection.execute(query.group_by(entries.c.source_no)).tuples().all())
 
     def ever_claimed(self, job: str, fingerprint: str, before: RunId, rows: Collection[int]) -> set[int]:
@@ -216,7 +216,7 @@ class History:
             .where(runs.c.job == job, sources.c.fingerprint == fingerprint, entries.c.run_id < before)
             .where(entries.c.row_number.in_(sorted(rows)))
         )
-        with saying(self._path):
+        with reading(self._path):
             return set(self._connection.execute(query).scalars())
 
     # --- unfinished business -----------------------------------------------------------------------
@@ -229,7 +229,7 @@ class History:
             .where(runs.c.job == job, unfinished)
             .group_by(entries.c.state, entries.c.code)
         )
-        with saying(self._path):
+        with reading(self._path):
             return {(State(state), code or ""): count for state, code, count in self._connection.execute(query)}
 
     def unfinished(self, job: str, wanted: Wanted) -> list[Business]:
@@ -242,7 +242,7 @@ class History:
             .group_by(*sources.c)
             .order_by(sources.c.run_id, sources.c.source_no)
         )
-        with saying(self._path):
+        with reading(self._path):
             return _by_fingerprint(self._connection.execute(query).all())
 
     def wanted_rows(
@@ -251,7 +251,7 @@ class History:
         """The wanted entries among the rows first to last (inclusive) of one source, by row number."""
         here = or_(*(and_(entries.c.run_id == p.run, entries.c.source_no == p.source_no) for p in places))
         query = select(*STANDING).where(here, entries.c.row_number.between(first, last), wanted.condition())
-        with saying(self._path):
+        with reading(self._path):
             rows = self._connection.execute(query.order_by(entries.c.run_id)).all()
         return {row.row_number: (Key(row.key), as_standing(row)) for row in rows}
 
@@ -259,7 +259,7 @@ class History:
         """The wanted rows of one source, one by one, in file order."""
         source = business.source
         found = []
-        with saying(self._path):
+        with reading(self._path):
             for place in business.places:
                 here = entries.c.run_id == place.run, entries.c.source_no == place.source_no
                 query = select(entries).where(*here, wanted.condition()).order_by(entries.c.row_number)
@@ -275,13 +275,13 @@ class History:
 
     def run_name(self, run: RunId) -> str:
         """What a person calls it."""
-        with saying(self._path):
+        with reading(self._path):
             name: str = self._connection.execute(select(runs.c.name).where(runs.c.id == run)).scalar_one()
         return name
 
     def run_dir(self, run: RunId) -> Path | None:
         """Where its result files are, or were."""
-        with saying(self._path):
+        with reading(self._path):
             path: str | None = self._connection.execute(select(runs.c.run_dir).where(runs.c.id == run)).scalar_one()
         return None if path is None else Path(path)
 

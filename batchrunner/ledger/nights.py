@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import saying, transaction
+from batchrunner.ledger.database import reading, saying, transaction
 from batchrunner.ledger.schema import entries, loads, pauses, runs
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import RunId
@@ -88,7 +88,7 @@ class Nights:
         """How many rows runs of the job have taken up to send since a moment, whatever became of them."""
         late = or_(runs.c.ended_ms.is_(None), runs.c.ended_ms >= since_ms)
         query = select(runs.c.id, runs.c.started_ms, runs.c.totals).where(runs.c.job == job, late)
-        with saying(self._path):
+        with reading(self._path):
             found = self._connection.execute(query).all()
             return sum(self._sent(RunId(run_id), started, totals, since_ms) for run_id, started, totals in found)
 

@@ -8,22 +8,28 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from batchrunner.errors import LedgerError
+from batchrunner.ledger import salvaging
 from batchrunner.ledger.database import saying
-from batchrunner.ledger.schema import metadata
+from batchrunner.ledger.schema import runs
 from batchrunner.ledger.store import SqlLedger
-from batchrunner.model import Totals
+from batchrunner.model import State, Totals
 
 PROBLEMS_TOLD = 20
 
 LIVE_INDEX = "entries_live_key"
+
+_KNOWN_STATES = ", ".join(str(int(state)) for state in State)
+_ODD_ENTRIES = f"""SELECT count(*) FROM entries WHERE typeof(key) <> 'blob' OR length(key) <> 16
+    OR typeof(request_id) <> 'blob' OR length(request_id) NOT IN (0, 16) OR state NOT IN ({_KNOWN_STATES})
+    OR typeof(row_number) <> 'integer' OR typeof(requested_s) <> 'integer' OR typeof(lines_ahead) <> 'integer'"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +62,29 @@ def problems_of(path: Path) -> list[str]:
             raise LedgerError("does not exist: nothing was ever run with it")
         try:
             with closing(sqlite3.connect(path)) as database:
+                database.text_factory = lambda raw: raw.decode("utf-8", "replace")
                 found = database.execute(f"PRAGMA integrity_check({PROBLEMS_TOLD})").fetchall()
-                told = [text for (text,) in found if text != "ok"]
-                strays = "SELECT count(*) FROM entries WHERE run_id NOT IN (SELECT id FROM runs)"
-                (stray,) = database.execute(strays).fetchone()
-        except sqlite3.DatabaseError as error:
+                database.text_factory = str
+                return [text for (text,) in found if text != "ok"] or _unbelievable(database)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             return [str(error)]
-    return [*told, *([f"{stray} entries belong to no run"] if stray else [])]
+
+
+def _unbelievable(database: sqlite3.Connection) -> list[str]:
+    """What a database that is sound may still hold, and no ledger does."""
+    told = []
+    strays = "SELECT count(*) FROM entries WHERE run_id NOT IN (SELECT id FROM runs)"
+    (stray,) = database.execute(strays).fetchone()
+    if stray:
+        told.append(f"{stray} entries belong to no run")
+    (odd,) = database.execute(_ODD_ENTRIES).fetchone()
+    if odd:
+        told.append(f"{odd} entries hold what no entry can hold")
+    columns = salvaging.columns_in_both(database, runs) or ["id"]
+    rows = database.execute(f"SELECT {', '.join(columns)} FROM runs")  # noqa: S608  names of ours
+    if odd_runs := sum(not salvaging.is_believable(runs, columns, row) for row in rows):
+        told.append(f"{odd_runs} runs hold what no run can hold")
+    return told
 
 
 def gaps_in(path: Path) -> tuple[Gap, ...]:
@@ -79,7 +101,7 @@ def gaps_in(path: Path) -> tuple[Gap, ...]:
 
 
 def repair(path: Path, backup: Path | None, mark: str) -> Repaired:
-    """Make the ledger anew from a backup and whatever the damaged file still tells; the file wins. Raises LedgerError.
+    """Make the ledger anew from a backup and whatever the damaged file still tells. Raises LedgerError.
 
     Nobody may be using the ledger. `mark` becomes part of the name of the damaged file.
     """
@@ -102,8 +124,8 @@ def _made_anew(path: Path, backup: Path | None, part: Path, kept: Path) -> Repai
         (index,) = new.execute("SELECT sql FROM sqlite_master WHERE name = ?", (LIVE_INDEX,)).fetchone()
         new.execute(f"DROP INDEX {LIVE_INDEX}")  # two files may each hold a live entry of one key
         from_backup = 0 if backup is None else _from_backup(new, backup)
-        from_damaged = _salvaged(new, path) if path.exists() else 0
-        _let_the_newest_live(new)
+        from_damaged = _from_damaged(new, path) if path.exists() else 0
+        salvaging.let_one_live(new)
         new.execute(index)
         new.commit()
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -121,71 +143,29 @@ def _from_backup(new: sqlite3.Connection, backup: Path) -> int:
     """A backup may be of an older version, so a copy of it is brought up to date first."""
     if wrong := problems_of(backup):
         raise LedgerError(f"the backup {backup} is damaged itself ({wrong[0]}); name an older one")
-    return _salvaged(new, backup, up_to_date=True)
+    with _copied(backup, new) as copy:
+        SqlLedger(copy).close()
+        with closing(sqlite3.connect(copy)) as old:
+            return salvaging.copy_whole(old, new)
 
 
-def _salvaged(new: sqlite3.Connection, path: Path, *, up_to_date: bool = False) -> int:
-    """Copy every row of every table that can be read; how many entries there were. Works on a copy of the file."""
-    copy = path.with_name(f".{path.name}.{os.getpid()}.salvage")
+def _from_damaged(new: sqlite3.Connection, path: Path) -> int:
+    with _copied(path, new) as copy, closing(sqlite3.connect(copy)) as old:
+        return salvaging.add_what_can_be_believed(old, new)
+
+
+@contextmanager
+def _copied(path: Path, beside: sqlite3.Connection) -> Iterator[Path]:
+    """A copy to work on: reading a ledger can change it."""
+    ((_, _, folder),) = beside.execute("PRAGMA database_list").fetchmany(1)
+    copy = Path(folder).with_name(f".{path.name}.{os.getpid()}.salvage")
     try:
         for end in ("", "-wal"):
             with suppress(FileNotFoundError):
                 shutil.copy(path.with_name(path.name + end), copy.with_name(copy.name + end))
-        if up_to_date:
-            SqlLedger(copy).close()
-        with closing(sqlite3.connect(copy)) as old:
-            return _copied(old, new)
+        yield copy
     finally:
         _remove(copy)
-
-
-def _copied(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
-    entries = 0
-    for table in metadata.sorted_tables:
-        columns = _columns_in_both(old, table.name, [column.name for column in table.columns])
-        if not columns or table.name == "schema_version":
-            continue
-        before = new.total_changes
-        places = ", ".join("?" * len(columns))
-        insert = f"INSERT OR REPLACE INTO {table.name} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
-        key = [column.name for column in table.primary_key.columns]
-        new.executemany(insert, _readable(old, table.name, columns, key))
-        if table.name == "entries":
-            entries = new.total_changes - before
-    return entries
-
-
-def _columns_in_both(old: sqlite3.Connection, table: str, columns: Sequence[str]) -> list[str]:
-    try:
-        theirs = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
-    except sqlite3.DatabaseError:
-        return []
-    return [column for column in columns if column in theirs]
-
-
-def _readable(
-    old: sqlite3.Connection, table: str, columns: Sequence[str], key: Sequence[str]
-) -> Iterator[tuple[object, ...]]:
-    """The rows of a table from both ends, as far as they can be read: a damaged page hides what lies behind it."""
-    for direction in ("ASC", "DESC"):
-        order = ", ".join(f"{column} {direction}" for column in key)
-        query = f"SELECT {', '.join(columns)} FROM {table}" + (f" ORDER BY {order}" if order else "")  # noqa: S608
-        try:
-            yield from old.execute(query)
-        except sqlite3.DatabaseError:
-            continue
-        return  # read to the other end
-
-
-def _let_the_newest_live(new: sqlite3.Connection) -> None:
-    new.execute("CREATE INDEX repair_keys ON entries (key, superseded_by)")
-    newest = (
-        "(SELECT max(other.run_id) FROM entries other WHERE other.key = entries.key AND other.superseded_by IS NULL)"
-    )
-    new.execute(
-        f"UPDATE entries SET superseded_by = {newest} WHERE superseded_by IS NULL AND run_id < {newest}"  # noqa: S608
-    )
-    new.execute("DROP INDEX repair_keys")
 
 
 def _remove(path: Path) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, insert, select, update
 
 from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import DAMAGED, IN_MEMORY, locate, open_database, saying, transaction
+from batchrunner.ledger.database import DAMAGED, IN_MEMORY, locate, open_database, reading, saying, transaction
 from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
@@ -118,7 +118,7 @@ class SqlLedger:
         Only for the holder of the job's lock: nobody else can be running it. Returns the names of those runs.
         """
         dead = runs.c.job == job, runs.c.ended_ms.is_(None)
-        with saying(self.path), transaction(self.connection):
+        with reading(self.path), transaction(self.connection):
             found = self.connection.execute(select(runs.c.id, runs.c.name, runs.c.totals).where(*dead)).all()
             for run_id, _, totals in found:
                 self._bury(run_id, codec.unpack_totals(totals), now_ms)
@@ -205,7 +205,7 @@ class SqlLedger:
     def standing(self, keys: Collection[Key]) -> Mapping[Key, Standing]:
         """How each known key stands. Keys never claimed are absent."""
         # Neighbouring keys share pages of the index: asking in order costs a fraction of asking at random.
-        with saying(self.path):
+        with reading(self.path):
             return self._statements.standing(sorted(set(keys)))
 
     def known_people(self, people: Collection[Who]) -> set[Who]:
@@ -274,7 +274,7 @@ class SqlLedger:
     def count_states(self, run: RunId) -> Mapping[State, int]:
         """How many entries of a run stand in each state: the independent count that totals must agree with."""
         query = select(entries.c.state, func.count()).where(entries.c.run_id == run).group_by(entries.c.state)
-        with saying(self.path):
+        with reading(self.path):
             return {State(state): count for state, count in self.connection.execute(query)}
 
 
