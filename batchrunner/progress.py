@@ -68,6 +68,39 @@ class Bar:
         return f"{min(claimed, limit)} of {limit} in flight"
 
 
+class Fetching:
+    """How much of a file on another machine has come."""
+
+    def __init__(self, label: str, *, shown: bool | None = None) -> None:
+        """`shown` None: only when stderr is a terminal."""
+        self._bar = tqdm(
+            desc=label,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            file=sys.stderr,
+            disable=None if shown is None else not shown,
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def __enter__(self) -> Self:
+        """The bar itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Clear it."""
+        self._bar.close()
+
+    def update(self, came: int, of: int | None) -> None:
+        """So many bytes have come, of so many, where that is known. They may become fewer: it began anew."""
+        if self._bar.disable:
+            return
+        self._bar.total = of
+        self._bar.n = came
+        self._bar.refresh()
+
+
 def _words(totals: Totals, in_flight: str, elapsed_s: float) -> str:
     errors = totals.rejected + totals.failed + totals.unusable
     parts = [f"{totals.accepted} accepted"]

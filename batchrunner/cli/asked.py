@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from batchrunner.addresses import without_secrets
 from batchrunner.cli.options import default_ledger, insecure_option, ledger_option, output_option, parsed
 from batchrunner.config import (
     Concurrency,
@@ -65,8 +66,8 @@ class Asked:
 
 
 def this_command() -> str:
-    """The command that is running."""
-    return shlex.join(["batchrunner", *sys.argv[1:]])
+    """The command that is running; addresses are without their secrets, which must be written again."""
+    return shlex.join(["batchrunner", *map(without_secrets, sys.argv[1:])])
 
 
 def _concurrency(text: str) -> Concurrency:

@@ -45,11 +45,12 @@ def check(
         raise ConfigError("\n".join(mistakes))
     for note in notes_on(loaded):
         click.echo(f"{loaded.file.name}: {note}", err=True)
-    opened = compose.open_places(loaded, looked_at(loaded, sources))
+    shown = False if no_progress or quiet else None
+    opened = compose.open_places(loaded, looked_at(loaded, sources), bar=shown)
     inputs = compose.mapped(loaded, opened)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape", prefix="batchrunner-") as rows:
         faults = _Faults(rows, output)
-        found = _inspected(loaded, opened, inputs, faults, shown=False if no_progress or quiet else None)
+        found = _inspected(loaded, opened, inputs, faults, shown=shown)
         if html is not None:
             _write(html, page(found))
         if output == "json":

@@ -38,10 +38,11 @@ from batchrunner.pipeline import (
     sent_again,
 )
 from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
+from batchrunner.progress import Fetching
 from batchrunner.results import Shape
 from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import CHUNK_ROWS, open_source
-from batchrunner.sources.places import AtHand, Place, at_hand
+from batchrunner.sources.places import AtHand, Place, RemoteFile, at_hand
 from batchrunner.sources.spool import Spool
 from batchrunner.stopwatch import Stopwatch
 from batchrunner.submit import (
@@ -88,12 +89,23 @@ class OpenSource:
         return Path(self.name).name
 
 
-def open_places(job: Job, found: Sequence[Place], go_on: Callable[[], None] = lambda: None) -> list[OpenSource]:
+def open_places(
+    job: Job, found: Sequence[Place], go_on: Callable[[], None] = lambda: None, *, bar: bool | None = None
+) -> list[OpenSource]:
     """Open what lies there. Raises SourceError.
 
-    What is piped in is copied first; `go_on` is called while that takes its time, and may raise.
+    What is piped in, or lies on another machine, is copied first; `go_on` is called while that takes its time, and may
+    raise. `bar`: whether it is shown how much has come; None lets the terminal decide.
     """
-    return [open_at_hand(job, at_hand(place, spool_of(job), go_on)) for place in found]
+    return [open_at_hand(job, brought(job, place, go_on, bar=bar)) for place in found]
+
+
+def brought(job: Job, place: Place, go_on: Callable[[], None] = lambda: None, *, bar: bool | None = None) -> AtHand:
+    """A file on this machine with what lies at a place: itself, or a copy. Raises SourceError."""
+    if not isinstance(place, RemoteFile):
+        return at_hand(place, spool_of(job), go_on)
+    with Fetching(place.name, shown=bar) as fetching:
+        return at_hand(place, spool_of(job), go_on, fetching.update)
 
 
 def spool_of(job: Job) -> Spool:
@@ -105,7 +117,7 @@ def spool_of(job: Job) -> Spool:
 def open_at_hand(job: Job, file: AtHand) -> OpenSource:
     """Open a file that is on this machine. Raises SourceError."""
     rows = ROWS_WITH_FILES if reads_files(job) else CHUNK_ROWS
-    reader = open_source(file.path, job.source, rows)
+    reader = open_source(file.path, job.source, rows, called=file.called)
     table = job.source
     shape = Shape(
         reader.source.fingerprint,

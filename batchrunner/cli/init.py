@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from batchrunner.addresses import Address, is_address
 from batchrunner.cli.exits import Exit
 from batchrunner.cli.options import (
     default_ledger,
@@ -34,6 +35,7 @@ from batchrunner.guess import (
     latin,
     propose,
     remembered,
+    sample_of_address,
     sample_of_file,
     sample_of_stream,
     toml,
@@ -41,7 +43,7 @@ from batchrunner.guess import (
 from batchrunner.ledger import History, SqlLedger
 from batchrunner.mapping import compile_mapping
 from batchrunner.model import Source
-from batchrunner.sources.places import LocalFile, places
+from batchrunner.sources.places import LocalFile, RemoteFile, places
 
 STDIN = "-"
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".zip")
@@ -72,7 +74,8 @@ def init(
     output: str,
     quiet: bool,  # noqa: FBT001
 ) -> None:
-    """Look at the start of an export (a file, or - for standard input), and write a job file for it."""
+    """Look at the start of an export (a file, an address, or - for standard input), and write a job file for it."""
+    _must_be_an_address_if_any(export)
     place = _place(export, name, to, force=force)
     sample = _sample(export)
     plan = propose(sample)
@@ -95,6 +98,8 @@ def _sample(export: str) -> Sample:
     if export == STDIN:
         return sample_of_stream(sys.stdin.buffer, "standard input")
     first = places(export, Path())[0]
+    if isinstance(first, RemoteFile):
+        return sample_of_address(first.address)
     path = first.path if isinstance(first, LocalFile) else Path(export)
     if path.is_fifo():
         with path.open("rb") as pipe:
@@ -102,10 +107,18 @@ def _sample(export: str) -> Sample:
     return sample_of_file(path)
 
 
+def _must_be_an_address_if_any(export: str) -> None:
+    if is_address(export):
+        try:
+            Address.of(export)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+
 def _place(export: str, name: str | None, to: Path | None, *, force: bool) -> Path:
     """Where the job file goes. Raises UsageError where there is one already."""
     if to is None:
-        folder = Path() if export == STDIN or _is_pattern(export) else Path(export).parent
+        folder = Path() if export == STDIN or is_address(export) or _is_pattern(export) else Path(export).parent
         to = folder / f"{name or _job_name(export)}.toml"
     if to.exists() and not force:
         raise UsageError(f"{to}: is there already; add --force to write over it, or --to to write another file")
@@ -122,16 +135,30 @@ def _is_pattern(export: str) -> bool:
 def _path_in_job(export: str, place: Path) -> str:
     if export == STDIN:
         return STDIN
+    if is_address(export):
+        return _address_in_job(Address.of(export))
     path = Path(export).absolute()
     folder = place.absolute().parent
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def _address_in_job(address: Address) -> str:
+    """A signature is good for a while, and a job file for years: it may be read by whoever reads the job."""
+    if not address.is_signed:
+        return address.url
+    click.echo(
+        f"batchrunner: {address.shown}: looks signed, so the job file has it without its query; name the whole address "
+        "behind the job, as in: batchrunner run JOB ADDRESS",
+        err=True,
+    )
+    return address.without_query
 
 
 def _job_name(export: str) -> str:
     """The name of the file without its endings, in letters that a job may have in its name."""
     if export == STDIN:
         return "import"
-    path = Path(export)
+    path = Path(Address.of(export).name if is_address(export) else export)
     while path.suffix.lower() in _PACKED:
         path = path.with_suffix("")
     stem = path.stem if path.suffix else path.name

@@ -49,9 +49,8 @@ def _rows(sources: Sequence[compose.OpenSource], inputs: Sequence[Input]) -> Ite
 @ending_well
 def preview(job: Path, sources: tuple[str, ...], count: int, output: str, quiet: bool) -> None:  # noqa: FBT001
     """Show the exact request bodies of the first rows, the token masked."""
-    del quiet
     loaded = load_job(job)
-    opened = compose.open_places(loaded, looked_at(loaded, sources))
+    opened = compose.open_places(loaded, looked_at(loaded, sources), bar=False if quiet else None)
     said = Shown(loaded, _token_or_mask(loaded))
     rows = islice(_rows(opened, compose.mapped(loaded, opened)), count)
     shown = [_shown(said, name, judged) for name, _, judged in rows]

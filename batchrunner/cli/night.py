@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from batchrunner.addresses import is_address
 from batchrunner.cli import compose
 from batchrunner.clock import SystemClock, wall_time, zone
 from batchrunner.config import ArrivalTable, Job
@@ -132,12 +133,14 @@ class Night:
 
     # --- before -------------------------------------------------------------------------------------
 
-    def named(self, specs: Sequence[str], go_on: Callable[[], None]) -> list[compose.OpenSource]:
+    def named(
+        self, specs: Sequence[str], go_on: Callable[[], None], *, bar: bool | None = None
+    ) -> list[compose.OpenSource]:
         """Open what a person names, or what the job names without saying how it arrives. Raises SourceError."""
         self.own = not specs
         found = looked_at(self.job, specs) if specs else job_places(self.job, self.now)
         seen = [sighting(place.path, None) if isinstance(place, LocalFile) else None for place in found]
-        opened = compose.open_places(self.job, found, go_on)
+        opened = compose.open_places(self.job, found, go_on, bar=bar)
         self.files = [
             one or Sighting(Path(source.reader.source.path), source.reader.source.size_bytes, 0, 0)
             for one, source in zip(seen, opened, strict=True)
@@ -225,7 +228,7 @@ class Night:
         now_ms = SystemClock().now_ms()
         return [
             Load(
-                self.job.name, one.reader.source.fingerprint, str(seen.path), seen.size_bytes, seen.modified_ns,
+                self.job.name, one.reader.source.fingerprint, _path_of(one, seen), seen.size_bytes, seen.modified_ns,
                 self._rows[number], now_ms, run, arrived=self.own or self.any_size,
             )
             for number, (one, seen) in enumerate(zip(sources, self.files, strict=True), start=1)
@@ -293,6 +296,12 @@ class Night:
                 if beside.exists():
                     move(beside, to)
         return kept
+
+
+def _path_of(source: compose.OpenSource, seen: Sighting) -> str:
+    """Where a source lay: what looks like an address would not be one any more as a path."""
+    known = source.reader.source.path
+    return known if is_address(known) else str(seen.path)
 
 
 def _count(source: compose.OpenSource, enough: int) -> int:

@@ -17,6 +17,10 @@ from batchrunner.errors import BatchrunnerError
 
 APP = "batchrunner"
 
+NOISY = ("httpx", "httpcore", "asyncio", "aiobotocore", "asyncssh", "botocore", "fsspec", "gcsfs", "google", "requests",
+         "s3fs", "sshfs", "urllib3")  # fmt: skip
+"""Libraries that have a log of their own."""
+
 
 def state_dir() -> Path:
     """`$XDG_STATE_HOME/batchrunner`."""
@@ -67,8 +71,8 @@ def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
         form = "%(asctime)s %(levelname)s %(name)s %(message)s"
         logging.basicConfig(stream=sys.stderr, level=level, format=form)
-        # httpx and asyncio would log every request and its address.
-        for noisy in ("httpx", "httpcore", "asyncio"):
+        # They would log every request and its address, and some of them the signatures in it.
+        for noisy in NOISY:
             logging.getLogger(noisy).setLevel(logging.WARNING)
         return command(*args, **kwargs)
 

@@ -78,10 +78,10 @@ def _retry(job: Job, token: str, of_run: str | None, wanted: Wanted, wish: Asked
     with compose.signals_to(stop), ExitStack() as held:
         if wish.dry_run:
             ledger = held.enter_context(SqlLedger.for_reading(wish.ledger))
-            _rehearse(job, ledger, _plan(job, ledger, of_run, wanted), wish)
+            _rehearse(job, ledger, _plan(job, ledger, of_run, wanted, stop), wish)
             return None
         work = Work(job, token, wish, stop, held)
-        plan = _plan(job, work.ledger, of_run, wanted)
+        plan = _plan(job, work.ledger, of_run, wanted, stop)
         compose.raise_if_stopped(stop)
         work.begin("retry", [*plan.sources, *plan.leftovers.sources])
         plain = PlainGate(work.ledger, work.run, plan.policy, work.clock, in_parcels=in_batches(job))
@@ -142,11 +142,12 @@ class _Plan:
     """Of what is missing: its rows, and where they may be read all the same."""
 
 
-def _plan(job: Job, ledger: SqlLedger, of_run: str | None, wanted: Wanted) -> _Plan:
+def _plan(job: Job, ledger: SqlLedger, of_run: str | None, wanted: Wanted, stop: StopRequest) -> _Plan:
     history = History(ledger)
     if of_run is not None:
         wanted = replace(wanted, run=history.run(of_run, job.name).id)
-    found, missing = find_sources(job, history.unfinished(job.name, wanted), ledger)
+    unfinished = history.unfinished(job.name, wanted)
+    found, missing = find_sources(job, unfinished, ledger, lambda: compose.raise_if_stopped(stop))
     sources = [source for source, _ in found]
     rows = _WantedRows(history, wanted, [business.places for _, business in found])
     policy = compose.gate_policy(job, wanted.states & {State.REJECTED})

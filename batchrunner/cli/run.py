@@ -67,7 +67,7 @@ def _run(job: Job, token: str, specs: Sequence[str], wish: Asked) -> Summary | N
                 return arrived
             sources, inputs = arrived, compose.mapped(job, arrived)
         else:
-            sources = night.named(specs, lambda: compose.raise_if_stopped(stop))
+            sources = night.named(specs, lambda: compose.raise_if_stopped(stop), bar=wish.bar)
             inputs = compose.mapped(job, sources)
             if wish.dry_run:
                 _rehearse(job, sources, inputs, wish)

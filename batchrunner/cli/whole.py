@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from batchrunner.cli import compose
-from batchrunner.cli.locate import find
+from batchrunner.cli.locate import as_known, find
 from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, SourceError
 from batchrunner.ledger import DIED, End, History, Place, RunRecord, SqlLedger
@@ -23,7 +23,6 @@ from batchrunner.model import Accepted, Failed, InDoubt, Outcome, Rejected, Row,
 from batchrunner.pipeline import Input, in_file_order
 from batchrunner.report import run_values
 from batchrunner.results import Mending, Shape, write_private
-from batchrunner.sources.places import AtHand
 
 SUMMARY = "summary.json"
 
@@ -88,7 +87,7 @@ def _inputs(job: Job, ledger: SqlLedger, text: str, run: RunRecord) -> list[tupl
                 f"{source.path}: is gone or has changed since (fingerprint {source.fingerprint}); put it back, and "
                 f"write: batchrunner results {job.file} --run {run.name}"
             )
-        opened.append(compose.open_at_hand(was, AtHand(path, str(path))))
+        opened.append(compose.open_at_hand(was, as_known(source, path)))
     return list(zip(opened, compose.mapped(was, opened), strict=True))
 
 

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from batchrunner.addresses import Address, is_address
 from batchrunner.config.batch import BatchTable
 from batchrunner.config.calls import EndpointName, check_numbers_of, check_parts
 from batchrunner.config.connection import ConnectionTable
 from batchrunner.config.for_xml import check_for_xml
 from batchrunner.config.metrics import MetricsTable
-from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
+from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable, check_for_addresses
 from batchrunner.config.nodes import Empty, NodeField, Nodes
 from batchrunner.config.nodes import Table as _Table
 from batchrunner.config.notify import NotifyTable
@@ -33,7 +34,8 @@ class SourceTable(_Table):
     """Where rows come from, and how the file is written."""
 
     path: str = Field(
-        description="The export: a file, a directory or a pattern as exports/*.csv, relative to the job file; or -."
+        description="The export: a file, a directory or a pattern as exports/*.csv, relative to the job file; or -; "
+        "or an address: https://, s3://, gs://, sftp://."
     )
     format: Literal["auto", "csv", "jsonl", "xlsx", "parquet"] = Field(
         default="auto",
@@ -65,7 +67,19 @@ class SourceTable(_Table):
         default=(), strict=False, description="Columns that the mapping names and a file may lack."
     )
 
-    keep_copies: Duration = Field(default=timedelta(days=30), description="How long copies of standard input are kept.")
+    keep_copies: Duration = Field(
+        default=timedelta(days=30), description="How long copies of standard input and of addresses are kept."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _a_right_address_if_any(cls, path: str) -> str:
+        if is_address(path):
+            try:
+                Address.of(path)
+            except ValueError as error:
+                raise PydanticCustomError("address", "{sentence}", {"sentence": str(error)}) from None
+        return path
 
     @field_validator("extra_fields", mode="before")
     @classmethod
@@ -341,6 +355,11 @@ class Job(_Table):
                 "correct the address, or add the host",
                 {"allowed": " and ".join(allowed), "host": host},
             )
+        return self
+
+    @model_validator(mode="after")
+    def _files_of_this_machine(self) -> Self:
+        check_for_addresses(self.source.path, self.arrival, self.after)
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 
+from batchrunner.addresses import is_address
 from batchrunner.config.nodes import Table
 from batchrunner.config.quantities import Duration, HoursText, Percent, TimeOfDay
 
@@ -63,3 +65,17 @@ class GuardsTable(Table):
     )
     max_rows: int | None = Field(default=None, ge=1, description="No run sends more rows than these.")
     daily_limit: int | None = Field(default=None, ge=1, description="On no day does the job send more rows than these.")
+
+
+def check_for_addresses(path: str, arrival: ArrivalTable | None, after: AfterTable) -> None:
+    """Refuse what is done with files of this machine where the export lies on another. For validators."""
+    if not is_address(path):
+        return
+    moved = [f"'after.{name}'" for name in ("archive_to", "error_to") if getattr(after, name)]
+    for what in [*(["'arrival'"] if arrival is not None else []), *moved]:
+        raise PydanticCustomError(
+            "address",
+            "{what} is for files of this machine, and 'source.path' is an address; remove it, or fetch the export into "
+            "a folder and name that",
+            {"what": what},
+        )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from batchrunner.guess.findings import Finding, Sure
 from batchrunner.guess.head import Head, head_of_file
 from batchrunner.guess.names import latin
-from batchrunner.guess.opening import sample_of_file, sample_of_stream
+from batchrunner.guess.opening import sample_of_address, sample_of_file, sample_of_stream
 from batchrunner.guess.proposal import Plan, Proposal, propose
 from batchrunner.guess.remembered import Remembered, job_in_ledger, jobs_in, remembered
 from batchrunner.guess.sampling import Sample, sample_of
@@ -36,6 +36,7 @@ __all__ = [
     "propose",
     "remembered",
     "sample_of",
+    "sample_of_address",
     "sample_of_file",
     "sample_of_stream",
     "toml",

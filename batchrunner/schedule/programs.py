@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchrunner.addresses import is_address
 from batchrunner.config import Job
 from batchrunner.errors import UsageError
 
@@ -59,7 +60,9 @@ class Program:
 
 
 def export_folder(job: Job) -> Path:
-    """The folder in which exports of the job arrive: what stands in front of the first pattern."""
+    """The folder in which exports of the job arrive: what stands in front of the first pattern. Else the job's own."""
+    if is_address(job.source.path):
+        return job.file.parent
     path = job.beside(job.source.path)
     if path.is_dir():
         return path

@@ -1,6 +1,6 @@
 """The room that reads exports: CSV and JSONL files as chunks of rows, every record accounted for.
 
-    what a job says -> files (`places`, `spool`), unpacked where they are compressed (`packed`, `zips`, `files`)
+    what a job says -> files (`places`, `spool`; `remote` fetches), unpacked where packed (`packed`, `zips`, `files`)
         -> lines (`lines`) -> records (`csv_records`, `dialects`, `jsonl_records`, `json_arrays`) -> chunks (`reading`)
     workbooks and Parquet files -> records (`workbooks`, `parquet`) -> chunks (`tables`)
 

@@ -4,6 +4,8 @@
     exports/              every file in a directory, by name; hidden ones and those in folders beneath it are left alone
     exports/*.csv         the files that match, by name
     -                     standard input, kept (`spool`), so that `retry` finds it again
+    https://…, s3://…     a file on another machine, fetched and kept in the same way (`remote`)
+    s3://bucket/in/*.csv  the files that match there, or those in a folder (s3://bucket/in/)
 
 Two steps, so that one may choose among places before anything is fetched: `places` lists, `at_hand` brings.
 """
@@ -12,16 +14,16 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchrunner.addresses import Address, is_address
 from batchrunner.errors import SourceError, UsageError
-from batchrunner.sources.spool import Spool, spool_standard_input
+from batchrunner.remote import Watch, listed
+from batchrunner.sources.spool import Spool, spool_address, spool_standard_input
 
 STDIN = "-"
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,19 @@ class StandardInput:
     name: str = STDIN
 
 
-Place = LocalFile | StandardInput
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file on another machine; whether it is there is found out when it is fetched."""
+
+    address: Address
+
+    @property
+    def name(self) -> str:
+        """Its address, without secrets."""
+        return self.address.shown
+
+
+Place = LocalFile | StandardInput | RemoteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +66,20 @@ class AtHand:
 
     path: Path
     name: str
-    """What a person calls it: its path as it was given."""
+    """What a person calls it: its path as it was given, or its address without secrets."""
+    called: str | None = None
+    """Its address without secrets, by which the ledger knows it, where it was copied from one."""
 
 
 def places(spec: str, folder: Path) -> list[Place]:
     """The places that a text names, in the order in which they are read; relative paths begin at `folder`.
 
-    Raises SourceError when a pattern or a directory names nothing. A single path is taken at its word.
+    Raises SourceError when a pattern or a directory names nothing. A single path or address is taken at its word.
     """
     if spec == STDIN:
         return [StandardInput()]
-    if _ADDRESS.match(spec):
-        raise SourceError(
-            f"{_without_secrets(spec)}: addresses are not read; fetch the file first, as in: "
-            f"curl -fsS -o FILE ADDRESS && batchrunner run JOB FILE"
-        )
+    if is_address(spec):
+        return _remote(spec)
     path = folder / os.path.expanduser(spec)  # noqa: PTH111  pathlib's raises where nobody has that name
     if path.is_dir():
         visible = [one for one in sorted(path.iterdir()) if not one.name.startswith(".")]
@@ -86,10 +99,16 @@ def all_places(specs: Iterable[str], folder: Path) -> list[Place]:
     return found
 
 
-def at_hand(place: Place, spool: Spool, go_on: Callable[[], None] = lambda: None) -> AtHand:
+def at_hand(
+    place: Place,
+    spool: Spool,
+    go_on: Callable[[], None] = lambda: None,
+    watch: Watch = lambda _came, _of: None,
+) -> AtHand:
     """The file at a place, copied into the spool if it is not on this machine. Raises SourceError.
 
-    `go_on` is called again and again while one waits for data; what it raises ends the waiting.
+    `go_on` is called again and again while one waits for data; what it raises ends the waiting. `watch` is told how
+    much of a file on another machine has come.
     """
     match place:
         case LocalFile(path):
@@ -97,11 +116,22 @@ def at_hand(place: Place, spool: Spool, go_on: Callable[[], None] = lambda: None
         case StandardInput():
             path = spool_standard_input(spool, go_on)
             return AtHand(path, str(path))
+        case RemoteFile(address):
+            return AtHand(spool_address(spool, address, go_on, watch), address.shown, address.shown)
 
 
-def _without_secrets(address: str) -> str:
-    """Passwords stand before an @, signatures behind a question mark."""
-    return re.sub(r"(?<=://)[^/@]*@", "", address).split("?")[0].split("#")[0]
+def _remote(spec: str) -> list[Place]:
+    try:
+        address = Address.of(spec)
+    except ValueError as error:
+        raise SourceError(str(error)) from None
+    if not address.is_listed:
+        return [RemoteFile(address)]
+    found: list[Place] = [RemoteFile(one) for one in listed(address)]
+    if not found:
+        what = "holds no file" if spec.endswith("/") else "no file matches this pattern"
+        raise SourceError(f"{address.shown}: {what}; check `path` under [source], or name the files")
+    return found
 
 
 def _files(candidates: Iterable[Path], otherwise: str) -> list[Place]:

@@ -1,22 +1,26 @@
-"""Private copies of what cannot be read twice: standard input.
+"""Private copies of what cannot be read twice, or not as a file of this machine: standard input, and addresses.
 
 A copy is named by the fingerprint of its content, so that the same export is kept once, and found again by `retry`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import select
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from batchrunner.addresses import Address
 from batchrunner.errors import SourceError
 from batchrunner.private import private_folder
+from batchrunner.remote import Watch, fetch
 from batchrunner.sources.files import InputFile, fingerprint
 
 _INCOMING = ".incoming-"
@@ -25,6 +29,15 @@ _LONGEST_NAME = 100
 _PIECE = 1 << 20
 _ASK_AFTER_S = 0.2
 """How long we wait for a pipe before we look whether we are to stop."""
+
+_BEING_MADE_S = 60.0
+"""A file younger than this may not have its owner's lock yet."""
+
+_TELLING = frozenset(
+    {".csv", ".txt", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet"}
+    | {".gz", ".bz2", ".xz", ".zst", ".zstd", ".zip"}
+)
+"""Ends of names that say what a file is."""
 
 
 class Spool:
@@ -41,14 +54,15 @@ class Spool:
             private_folder(self.directory)
             self._forget()
             descriptor, incoming = tempfile.mkstemp(prefix=_INCOMING, dir=self.directory)  # mode 0600
-            os.close(descriptor)
         try:
             with _saying(self.directory):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
                 fill(Path(incoming))
                 kept = self.directory / f"{fingerprint(Path(incoming)).fingerprint}-{_safe(name_of(Path(incoming)))}"
                 Path(incoming).replace(kept)
         finally:
             Path(incoming).unlink(missing_ok=True)
+            os.close(descriptor)
         return kept
 
     def with_content(self, fingerprint: str) -> Path | None:
@@ -62,8 +76,20 @@ class Spool:
     def _forget(self) -> None:
         for path in self.directory.iterdir():
             with suppress(FileNotFoundError):  # another run may do the same
-                if path.stat().st_mtime < self._oldest_s:
+                if path.stat().st_mtime < self._oldest_s or (path.name.startswith(_INCOMING) and _is_orphan(path)):
                     path.unlink()
+
+
+def _is_orphan(incoming: Path) -> bool:
+    """Whether whoever was filling a file has died: its lock went with it."""
+    if time.time() - incoming.stat().st_mtime < _BEING_MADE_S:
+        return False
+    with incoming.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def glob_safe(fingerprint: str) -> str:
@@ -99,14 +125,28 @@ def _pieces(source: int, go_on: Callable[[], None]) -> Iterator[bytes]:
         yield piece
 
 
+def spool_address(spool: Spool, address: Address, go_on: Callable[[], None], watch: Watch) -> Path:
+    """Fetch what lies at an address into a kept file. Raises SourceError, and what `go_on` raises."""
+
+    def name_of(path: Path) -> str:
+        name = address.name or "export"
+        return name if PurePath(name.lower()).suffix in _TELLING else f"{name}.{_kind(path)}"
+
+    return spool.keep(name_of, lambda path: fetch(address, path, go_on, watch))
+
+
 def _name_of_stdin(path: Path) -> str:
-    """It has no name to tell the format by: what begins like JSON is called so."""
+    return f"stdin.{_kind(path)}"
+
+
+def _kind(path: Path) -> str:
+    """Without a name to tell the format by: what begins like JSON is called so."""
     try:
         with InputFile.open(path, "utf-8").lines() as lines:
             first = next((line for line in iter(lines.line, "") if line.strip()), "")
     except SourceError:  # it will be said when the file is opened
         first = ""
-    return "stdin.jsonl" if first.lstrip("\ufeff \t").startswith(("{", "[")) else "stdin.csv"
+    return "jsonl" if first.lstrip("\ufeff \t").startswith(("{", "[")) else "csv"
 
 
 def _safe(name: str) -> str:

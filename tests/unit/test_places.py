@@ -14,7 +14,7 @@ import pytest
 
 from batchrunner.errors import Interrupted, SourceError, UsageError
 from batchrunner.sources import fingerprint
-from batchrunner.sources.places import LocalFile, StandardInput, all_places, at_hand, places
+from batchrunner.sources.places import LocalFile, RemoteFile, StandardInput, all_places, at_hand, places
 from batchrunner.sources.spool import Spool
 
 
@@ -69,11 +69,14 @@ def test_nothing_at_all_is_an_error_with_the_next_step(tmp_path: Path, spec: str
         places(spec, tmp_path)
 
 
-@pytest.mark.parametrize("spec", ["s3://bucket/a.csv", "sftp://me:secret@host/a.csv", "https://host/a.csv?sign=secret"])
-def test_an_address_is_refused_with_the_way_to_read_it_all_the_same(tmp_path: Path, spec: str) -> None:
-    """Not as a file that is missing; and no password goes into a log."""
-    with pytest.raises(SourceError, match="curl -fsS -o FILE ADDRESS && batchrunner run JOB FILE") as caught:
-        places(spec, tmp_path)
+def test_an_address_is_a_file_on_another_machine(tmp_path: Path) -> None:
+    """Nothing is asked before it is fetched; what cannot be right is said at once, without secrets."""
+    (place,) = places("https://host/a.csv?sign=secret", tmp_path)
+    assert isinstance(place, RemoteFile)
+    assert place.name == "https://host/a.csv?…"
+    assert [one.name for one in all_places(["s3://b/a.csv", "a.csv"], Path())] == ["s3://b/a.csv", "a.csv"]
+    with pytest.raises(SourceError, match="passwords do not belong") as caught:
+        places("sftp://me:secret@host/a.csv", tmp_path)
     assert "secret" not in str(caught.value)
 
 
