@@ -7,8 +7,11 @@ profile of a column is one call, while every row keeps its own number, line and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import blake2b
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -39,9 +42,24 @@ class Chunk:
         self.broken = broken
         self.position = position
         self._nested = nested
+        self._columns = columns
+        self._cells = cells
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The cells. Made when it is first asked for: rows that are known already are never looked at."""
+        columns, cells = self._columns, self._cells
         # One array for all cells: a third of the time that a Series per column takes.
         table = np.array(cells, dtype=object) if cells else np.empty((0, len(columns)), dtype=object)
-        self.frame = pd.DataFrame(table, columns=list(columns), dtype=object, copy=False)
+        return pd.DataFrame(table, columns=list(columns), dtype=object, copy=False)
+
+    def digest(self, recipe: bytes) -> bytes | None:
+        """16 bytes over a recipe, the columns and every cell; None where a cell holds what is no text."""
+        try:  # MessagePack counts what it holds, so no two different tables are written alike
+            written = msgspec.msgpack.encode((recipe, self._nested, self._columns, self._cells))
+        except UnicodeEncodeError:
+            return None
+        return blake2b(written, digest_size=16, person=b"batchrunner.rows").digest()
 
     def __len__(self) -> int:
         """Rows, without the broken records."""

@@ -158,6 +158,17 @@ class Filtered(Value, frozen=True):
         return SkipReason.FILTERED
 
 
+class Known(Value, frozen=True):
+    """A stretch of consecutive rows each of which was accepted before: held back together, and never mapped again."""
+
+    rows: int
+
+    @property
+    def reason(self) -> SkipReason:
+        """As each of them would have, asked for by itself."""
+        return SkipReason.ACCEPTED
+
+
 Mapped = Request | Unusable | Filtered
 """What the mapper makes of a row."""
 
@@ -174,6 +185,28 @@ class EntryRef(Value, frozen=True):
     run: RunId
     source_no: int
     row_number: int
+
+
+class Span(Value, frozen=True):
+    """Entries of consecutive rows of one source of a run."""
+
+    run: RunId
+    source_no: int
+    first: int
+    last: int
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.last - self.first + 1
+
+
+class Stretch(Value, frozen=True):
+    """Rows that came one after the other, and the entries that their keys have."""
+
+    digest: bytes
+    """16 bytes over all that their keys are made from."""
+    spans: tuple[Span, ...]
 
 
 class Claim(Value, frozen=True):

@@ -23,7 +23,15 @@ from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
-from batchrunner.mapping import Repairs, compile_mapping, job_from_mapping_text, mapping_text, reads_alike, reads_files
+from batchrunner.mapping import (
+    Repairs,
+    compile_mapping,
+    job_from_mapping_text,
+    mapping_text,
+    reads_alike,
+    reads_files,
+    recipe_of,
+)
 from batchrunner.model import RunId, State
 from batchrunner.pipeline import (
     Admission,
@@ -34,6 +42,7 @@ from batchrunner.pipeline import (
     Run,
     RunLimits,
     StopRequest,
+    Stretches,
     Window,
     sent_again,
 )
@@ -135,15 +144,22 @@ def open_at_hand(job: Job, file: AtHand) -> OpenSource:
 def mapped(job: Job, sources: Sequence[OpenSource]) -> list[Input]:
     """Compile the job's mapping against the columns of each source. Raises ConfigError with every problem."""
     inputs, problems = [], []
+    recipe = None
     for one in sources:
         try:
             mapper = compile_mapping(job, one.reader.source, one.reader.columns, one.short_name, one.repairs)
-            inputs.append(Input(one.reader, mapper))
+            recipe = recipe or recipe_of(job)
+            inputs.append(Input(one.reader, mapper, recipe, one.repairs.cells))
         except ConfigError as error:
             problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
     return inputs
+
+
+def stretches_of(job: Job, ledger: SqlLedger, run: RunId) -> Stretches | None:
+    """What is known of rows that come again; nothing in a job that forgets what was accepted."""
+    return None if job.rules.repeat_after is not None else Stretches(ledger, run)
 
 
 # --- policies ----------------------------------------------------------------------------------

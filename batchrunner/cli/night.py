@@ -199,7 +199,7 @@ class Night:
     def counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The same batches; the records of each source are counted on their way."""
         for batch in batches:
-            self._rows[batch.source_no] += len(batch.judged)
+            self._rows[batch.source_no] += batch.rows
             yield batch
 
     # --- after --------------------------------------------------------------------------------------

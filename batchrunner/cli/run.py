@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from batchrunner.cli.telling import notifying
 from batchrunner.cli.work import Work, rehearsed, tell, tell_event
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
+from batchrunner.errors import LedgerError
 from batchrunner.ledger import SqlLedger
 from batchrunner.mapping import mapping_text
 from batchrunner.model import RunId
 from batchrunner.nights import NightEvent
-from batchrunner.pipeline import Input, PlainGate, StopRequest, feed
+from batchrunner.pipeline import Ended, Input, PlainGate, StopRequest, Stretches, feed
 from batchrunner.report import Summary
 
 
@@ -87,13 +89,28 @@ def _send(
     if wish.allow_resend and wish.limit is None:
         # Agreed for the whole file: a trial of a few rows is no consent for the rest.
         work.ledger.retire_mappings(job.name, but=mapping_text(job))
-    gate = PlainGate(work.ledger, work.run, compose.gate_policy(job), work.clock, in_parcels=in_batches(job))
-    ended = work.go(night.counted(feed(inputs, gate, wish.limit, watch=work.watch)))
+    known = compose.stretches_of(job, work.ledger, work.run)
+    policy = compose.gate_policy(job)
+    gate = PlainGate(work.ledger, work.run, policy, work.clock, in_parcels=in_batches(job), stretches=known)
+    ended = work.go(night.counted(feed(inputs, gate, wish.limit, watch=work.watch, stretches=known)))
+    ended = _kept(known, ended)
     ended = night.over(work.ledger, work.run, sources, ended, whole=wish.limit is None)
     return work.end(ended, night.archived)
 
 
+def _kept(known: Stretches | None, ended: Ended) -> Ended:
+    """Have the ledger remember which rows lie one after the other, where all of them were accepted."""
+    if known is None or isinstance(ended.error, LedgerError):
+        return ended
+    try:
+        known.keep()
+    except LedgerError as error:  # the run ended all the same, and must be told
+        return replace(ended, error=ended.error or error)
+    return ended
+
+
 def _rehearse(job: Job, sources: Sequence[compose.OpenSource], inputs: Sequence[Input], wish: Asked) -> None:
     with SqlLedger.for_reading(wish.ledger) as ledger:
+        known = compose.stretches_of(job, ledger, RunId(0))
         gate = PlainGate(ledger, RunId(0), compose.gate_policy(job), SystemClock(), in_parcels=in_batches(job))
-        rehearsed(job, sources, feed(inputs, gate, wish.limit), ledger, wish)
+        rehearsed(job, sources, feed(inputs, gate, wish.limit, stretches=known), ledger, wish)

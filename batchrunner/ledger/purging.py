@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
 
 from batchrunner.ledger.database import saying, transaction
-from batchrunner.ledger.schema import entries, live, loads, runs, sources, tasks, unfinished
+from batchrunner.ledger.schema import entries, live, loads, runs, sources, stretches, tasks, unfinished
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import RunId, State
 
@@ -122,6 +122,7 @@ class Purge:
             self._connection.execute(delete(tasks).where(tasks.c.run_id.in_(old)))
             self._connection.execute(delete(sources).where(sources.c.run_id.in_(empty)))
             self._connection.execute(delete(runs).where(runs.c.id.in_(empty)))
+            self._connection.execute(delete(stretches).where(stretches.c.run_id.in_(old)))
         return Purged(deleted, stripped, len(empty), waiting)
 
     def note_gone(self, file: OldFile) -> None:

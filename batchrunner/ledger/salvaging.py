@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, SmallInteger, Table
 
 from batchrunner.ledger import codec
-from batchrunner.ledger.schema import entries, metadata, runs, schema_version
+from batchrunner.ledger.schema import entries, metadata, runs, schema_version, stretches
 from batchrunner.model import State, Totals
 
 LOST = "lost"
@@ -174,7 +174,8 @@ def _same_run(new: sqlite3.Connection, columns: Sequence[str], row: Sequence[obj
 
 
 def _tables() -> list[Table]:
-    return [table for table in metadata.sorted_tables if table is not schema_version]
+    # Stretches are noted again by the next run; where two files are put together, they might mean other entries.
+    return [table for table in metadata.sorted_tables if table not in (schema_version, stretches)]
 
 
 def _insert(how: str, table: str, columns: Sequence[str]) -> str:

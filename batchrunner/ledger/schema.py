@@ -8,6 +8,7 @@
     pauses                   jobs that a person has paused
     notices                  what kind of event a job's last run was
     slots                    which moments of a job's schedule were fired: each once, for its key is unique
+    stretches                which entries rows have that came one after the other, by a digest of their cells
     uploads                   what the platform calls files that it has
     tasks                     what it calls rows that it has queued
 
@@ -242,7 +243,31 @@ def _tasks(connection: Connection) -> None:
     tasks.create(connection)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_nights, _slots, _add_uploads, _notices, _parcels, _tasks)
+# One row for some thousands of rows. It says where their entries are, and nothing of how those stand.
+stretches = Table(
+    "stretches",
+    metadata,
+    Column("digest", LargeBinary(16), primary_key=True),  # over cells, columns and all else that keys are made from
+    Column("run_id", Integer, nullable=False),  # which noted it
+    Column("spans", Text, nullable=False),  # JSON: [[run, source, first row, last row], ...]
+    sqlite_with_rowid=False,
+)
+
+
+def _stretches(connection: Connection) -> None:
+    """Rows that need not be asked for one by one."""
+    metadata.create_all(connection, tables=[stretches])
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (
+    _nights,
+    _slots,
+    _add_uploads,
+    _notices,
+    _parcels,
+    _tasks,
+    _stretches,
+)
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 
 A new ledger is made from the tables above as they stand, so a step and the table it changes belong in one commit; a

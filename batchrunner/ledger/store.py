@@ -19,6 +19,7 @@ from batchrunner.ledger.database import DAMAGED, IN_MEMORY, locate, open_databas
 from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
+from batchrunner.ledger.stretches import knows_stretch, note_stretches
 from batchrunner.model import (
     MAY_HAVE_ARRIVED,
     Claim,
@@ -30,6 +31,7 @@ from batchrunner.model import (
     Shape,
     Source,
     State,
+    Stretch,
     Totals,
     Who,
 )
@@ -260,6 +262,16 @@ class SqlLedger:
         """Which of these Request-IDs were those of parcels, and what is known of them."""
         with saying(self.path):
             return find_parcels(self.connection, request_ids)
+
+    def knows_stretch(self, digest: bytes) -> bool:
+        """Whether it is noted, and each of its entries is accepted, and no later one has taken its place."""
+        with saying(self.path):
+            return knows_stretch(self.connection, digest)
+
+    def note_stretches(self, run: RunId, stretches: Sequence[Stretch]) -> None:
+        """Remember those whose every entry is accepted by now; durable on return."""
+        with saying(self.path), transaction(self.connection):
+            note_stretches(self.connection, run, stretches)
 
     def knows_shape(self, shape: Shape) -> bool:
         """Whether an answer to a request of this shape was ever understood."""

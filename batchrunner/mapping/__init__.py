@@ -8,6 +8,7 @@ from batchrunner.config import Job
 from batchrunner.errors import ConfigError
 from batchrunner.mapping.compiling import Compiler
 from batchrunner.mapping.mapper import RowMapper
+from batchrunner.mapping.recipe import recipe_of
 from batchrunner.mapping.repairs import Found, Notebook, Repairs
 from batchrunner.mapping.texts import job_from_mapping_text, mapping_text, reads_alike
 from batchrunner.model import Source
@@ -23,6 +24,7 @@ __all__ = [
     "mapping_text",
     "reads_alike",
     "reads_files",
+    "recipe_of",
     "upload_folders",
 ]
 

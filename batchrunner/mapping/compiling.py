@@ -62,6 +62,8 @@ class Compiler:
         self._judges: dict[str, Judge] = {}
         self.reads_files = False
         """Whether the content of files goes into requests."""
+        self.looks_elsewhere = False
+        """Whether anything but the cells of a row decides what becomes of them: a file, or a time zone."""
         self.upload_folders: list[str] = []
         """Folders of files that are uploaded, as the job file writes them."""
         self.uses: list[Use] = []
@@ -166,6 +168,7 @@ class Compiler:
         return Constant("".join(map(str, pieces)))
 
     def _cell(self, key: str, cell: Cell, rule: EmptyRule) -> Constant | LeafPart:
+        self.looks_elsewhere |= cell.as_ == "file" or (cell.as_ == "datetime" and cell.timezone is not None)
         self.reads_files |= cell.as_ == "file" and not cell.upload
         if cell.upload:
             self.upload_folders.append(cell.folder or "")

@@ -74,6 +74,10 @@ class Repairs:
         """By source and column, in order of appearance."""
         return iter(self._found.values())
 
+    def cells(self) -> int:
+        """How many are damaged, or made their rows unusable."""
+        return sum(found.cells for found in self) + self.problems.total()
+
     def clear(self) -> None:
         """Forget: rows that were only rehearsed come again."""
         self._found.clear()

@@ -9,6 +9,7 @@ from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
 from batchrunner.pipeline.retry import LeftoverGate, RetryGate
 from batchrunner.pipeline.run import Ended, Guard, Run, RunLimits
 from batchrunner.pipeline.stops import StopRequest
+from batchrunner.pipeline.stretches import Stretches
 from batchrunner.pipeline.window import Window
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Run",
     "RunLimits",
     "StopRequest",
+    "Stretches",
     "Window",
     "feed",
     "in_file_order",

@@ -15,6 +15,7 @@ from batchrunner.model import (
     EntryRef,
     Filtered,
     Key,
+    Known,
     ParcelRecord,
     Request,
     RequestId,
@@ -53,8 +54,8 @@ class Candidate(Value, frozen=True):
     judgement: Judgement
 
 
-Judged = tuple[Request, Judgement] | Unusable | Filtered
-"""A row after the gate, which only requests come to."""
+Judged = tuple[Request, Judgement] | Unusable | Filtered | Known
+"""A row after the gate, which only requests come to; or a stretch of rows that need not be asked for one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,21 @@ class Batch:
     position: int
     """Bytes of all sources read so far."""
 
+    @property
+    def rows(self) -> int:
+        """How many there are. A stretch is a batch by itself."""
+        match self.judged:
+            case [Known(rows)]:
+                return rows
+        return len(self.judged)
+
 
 @dataclass(slots=True)
 class Taken:
     """What one call of `take` found."""
 
     candidates: list[Candidate] = field(default_factory=list)
-    skipped: list[Skipped | Filtered] = field(default_factory=list)
+    skipped: list[Skipped | Filtered | Known] = field(default_factory=list)
     unusable: list[tuple[int, Unusable]] = field(default_factory=list)
     """With the number of their source."""
 
@@ -159,7 +168,7 @@ class Admission:
         if isinstance(judged, Unusable):
             taken.unusable.append((self._source_no, judged))
             return
-        if isinstance(judged, Filtered):
+        if isinstance(judged, Filtered | Known):
             taken.skipped.append(judged)
             return
         request, judgement = judged

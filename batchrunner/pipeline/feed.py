@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from batchrunner.clock import Clock
 from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame, judge
-from batchrunner.model import EntryRef, Mapped, ParcelRecord, Request, RequestId, RunId, SkipReason, State, Who
+from batchrunner.model import EntryRef, Known, Mapped, ParcelRecord, Request, RequestId, RunId, SkipReason, State, Who
 from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judged, Judgement
+from batchrunner.pipeline.stretches import Stretches
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
@@ -25,6 +26,10 @@ class Input:
 
     reader: Reader
     mapper: Mapper
+    recipe: bytes | None = None
+    """What keys are made by, but for the cells of their rows; None: by more than that."""
+    damage: Callable[[], int] = lambda: 0
+    """Damaged cells that the mapper has met so far."""
 
 
 NEW = Judgement(SendNew())
@@ -51,11 +56,22 @@ class Gatekeeper(Protocol):
 class PlainGate:
     """The gate of `run`: every row of the file is judged by its key."""
 
-    def __init__(
-        self, ledger: Ledger, run: RunId, policy: GatePolicy, clock: Clock, *, in_parcels: bool = False
+    def __init__(  # noqa: PLR0913  the composition root names every part
+        self,
+        ledger: Ledger,
+        run: RunId,
+        policy: GatePolicy,
+        clock: Clock,
+        *,
+        in_parcels: bool = False,
+        stretches: Stretches | None = None,
     ) -> None:
-        """Judge for this run. With `in_parcels`, the run can repeat a request about many rows."""
+        """Judge for this run. With `in_parcels`, the run can repeat a request about many rows.
+
+        `stretches` are told of what is found.
+        """
         self._in_parcels = in_parcels
+        self._stretches = stretches
         self._ledger = ledger
         self._run = run
         self._policy = policy
@@ -63,8 +79,9 @@ class PlainGate:
 
     def judge(self, source_no: int, rows: Sequence[Mapped]) -> list[Judged]:
         """Ask once for all keys, then decide one by one."""
-        del source_no  # a key says all there is to say
         standing = self._ledger.standing([row.key for row in rows if isinstance(row, Request)])
+        if self._stretches is not None:
+            self._stretches.met(source_no, rows, standing)
         ended_badly = [(key, stands) for key, stands in standing.items() if stands.state in _ENDED_BADLY]
         replaced = self.replaced([(Who(key[:8]), stands) for key, stands in ended_badly]) if ended_badly else _NONE
         now_ms = self._clock.now_ms()
@@ -127,20 +144,33 @@ def apart(judgement: Judgement) -> Judgement:
     return HELD[SkipReason.IN_DOUBT]
 
 
-def feed(
+def feed(  # noqa: PLR0913  the composition root names every part
     inputs: Sequence[Input],
     gate: Gatekeeper,
     limit: int | None = None,
     rows_a_question: int = ROWS_A_QUESTION,
+    *,
     watch: Stopwatch = UNWATCHED,
+    stretches: Stretches | None = None,
 ) -> Iterator[Batch]:
-    """All rows of all inputs in order, up to `limit` of them. Raises SourceError."""
+    """All rows of all inputs in order, up to `limit` of them. Raises SourceError.
+
+    Where a whole chunk is known to the `stretches`, it is neither mapped nor judged.
+    """
     left = limit
     before = 0
     for source_no, one in enumerate(inputs, start=1):
         reached = 0
         for chunk in one.reader.chunks():
             watch.lap("read")
+            if stretches is not None and left is None:
+                if stretches.know(chunk, one.recipe):
+                    watch.lap("gate")
+                    reached = chunk.position
+                    yield Batch(source_no, [Known(len(chunk))], before + reached)
+                    watch.lap("other")
+                    continue
+                damage = one.damage()
             rows = in_file_order(chunk, one.mapper)[:left]
             watch.lap("map")
             for start in range(0, len(rows), rows_a_question):
@@ -150,6 +180,8 @@ def feed(
                 watch.lap("gate")
                 yield Batch(source_no, judged, before + reached)
                 watch.lap("other")
+            if stretches is not None and left is None:
+                stretches.passed(clean=one.damage() == damage)
             if left is not None:
                 left -= len(rows)
                 if left == 0:

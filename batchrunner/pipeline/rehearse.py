@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from batchrunner.gate import Hold
-from batchrunner.model import MAY_HAVE_ARRIVED, Filtered, Key, Mapped, Request, SkipReason, Unusable, Who
+from batchrunner.model import MAY_HAVE_ARRIVED, Filtered, Key, Known, Mapped, Request, SkipReason, Unusable, Who
 from batchrunner.pipeline.admission import Batch
 from batchrunner.pipeline.feed import Input
 from batchrunner.ports import Ledger, Mapper
@@ -64,13 +64,13 @@ def rehearse(batches: Iterator[Batch], people: KnowsPeople, on_batch: Callable[[
 def _count(batch: Batch, found: Rehearsal, seen: set[Key]) -> list[Who]:
     """Count what the gate alone decides; whom the other rows are about comes back."""
     fresh: list[Who] = []
-    found.read += len(batch.judged)
+    found.read += batch.rows
     for judged in batch.judged:
         if isinstance(judged, Unusable):
             found.unusable[judged.code] += 1
             continue
-        if isinstance(judged, Filtered):
-            found.skipped[judged.reason.value] += 1
+        if isinstance(judged, Filtered | Known):
+            found.skipped[judged.reason.value] += judged.rows if isinstance(judged, Known) else 1
             continue
         request, judgement = judged
         if isinstance(judgement.decision, Hold):

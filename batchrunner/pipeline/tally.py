@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from batchrunner.model import Accepted, Failed, Filtered, InDoubt, Rejected, Settled, Skipped, Totals, Unusable
+from batchrunner.model import Accepted, Failed, Filtered, InDoubt, Known, Rejected, Settled, Skipped, Totals, Unusable
 
 
 class Tally:
@@ -24,10 +24,13 @@ class Tally:
         """So many rows were taken up and have yet to end."""
         self._claimed += claims
 
-    def skipped(self, ends: Iterable[Skipped | Filtered]) -> None:
+    def skipped(self, ends: Sequence[Skipped | Filtered | Known]) -> None:
         """Rows that the gate or the job's `when` held back."""
         for reason, count in Counter(end.reason for end in ends).items():
             self._skipped[reason.value] += count
+        for end in ends:
+            if isinstance(end, Known):
+                self._skipped[end.reason.value] += end.rows - 1
 
     def unusable(self, ends: Iterable[Unusable]) -> None:
         """Rows that never became requests."""

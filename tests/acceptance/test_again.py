@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,47 @@ def test_in_doubt_rows_that_are_fed_back_are_not_sent_twice(bench: Bench, repeat
     fed_back = bench.run(file_of(first, "in_doubt"))
     assert (fed_back.code, counts(fed_back.json)) == (5, {"skipped": {"in_doubt": 1}})
     assert max(bench.effects().values()) == 1
+
+
+# --- a file that comes again ---------------------------------------------------------------------
+
+
+def stretches(bench: Bench) -> int:
+    """How many the ledger remembers."""
+    with sqlite3.connect(bench.ledger) as ledger:
+        count: int = ledger.execute("SELECT count(*) FROM stretches").fetchone()[0]
+        return count
+
+
+def test_a_file_that_comes_again_is_told_as_before(bench: Bench) -> None:
+    """Known as a whole or row by row, in a run or a rehearsal: the same counts, and nothing is sent twice."""
+    bench.job()
+    rows = people(30)
+    bench.csv(rows)
+    assert counts(bench.run().json) == {"accepted": 30}
+    assert stretches(bench) == 1
+    again = bench.run()
+    assert (again.code, again.json["read"], counts(again.json)) == (0, 30, {"skipped": {"accepted": 30}})
+    rehearsed = bench.cli("run", "job.toml", "--dry-run", "--output", "json").json
+    assert (rehearsed["read"], rehearsed["would_send"], rehearsed["skipped"]) == (30, 0, {"accepted": 30})
+    assert counts(bench.run("--limit", "7").json) == {"skipped": {"accepted": 7}}
+
+    bench.csv([*rows, *people(2, start=50)])
+    assert counts(bench.run().json) == {"accepted": 2, "skipped": {"accepted": 30}}
+    bench.job(rules={"repeat_after": "1s"})  # what was accepted is forgotten: a known stretch must not hold it back
+    time.sleep(1.1)
+    assert counts(bench.run().json) == {"accepted": 32}
+    bench.job(data={"email": "{email}", "_fname": "Dear {name}"})
+    assert bench.cli("run", "job.toml").code == 2
+    assert counts(bench.run("--allow-resend").json) == {"accepted": 32}
+    assert counts(bench.run().json) == {"skipped": {"accepted": 32}}
+
+
+def test_damaged_cells_are_told_each_time_the_file_comes(bench: Bench) -> None:
+    """Though every row was accepted."""
+    bench.job()
+    bench.csv([{"email": f"{n}@example.com", "name": "\u00a0Bob"} for n in range(3)])
+    first, second = bench.run().json, bench.run().json
+    assert (counts(first), counts(second)) == ({"accepted": 3}, {"skipped": {"accepted": 3}})
+    assert first["repairs"] == second["repairs"] != []
+    assert stretches(bench) == 0

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from batchrunner.config import load_job
+from batchrunner.config import Job, load_job
 from batchrunner.ledger import SqlLedger
 from batchrunner.ledger.codec import ROOM_FOR_PROFILE_ID
-from batchrunner.mapping import compile_mapping, mapping_text
-from batchrunner.model import Request, Source, State
+from batchrunner.mapping import compile_mapping, mapping_text, recipe_of
+from batchrunner.model import Request, RunId, Source, Span, State, Stretch
+from batchrunner.ports import Reader
 from batchrunner.sources import open_source
 
 PROFILE_ID = b"\x01" + bytes.fromhex("5f4b7c8d9e0a1b2c3d4e5f60")
@@ -38,6 +39,17 @@ def accept_all(job_file: Path, ledger_file: Path) -> None:
         run = _begin(ledger, job.name, [reader.source], mapping_text(job), job.target.origin)
         ends = (end for chunk in reader.chunks() for end in mapper.map(chunk))
         _fill(ledger, run, ((end.row.number, end.key) for end in ends if isinstance(end, Request)))
+        ledger.note_stretches(RunId(run), _stretches(job, reader, RunId(run)))
+
+
+def _stretches(job: Job, reader: Reader, run: RunId) -> list[Stretch]:
+    """What such a run notes at its end."""
+    found = []
+    for chunk in reader.chunks():
+        digest = chunk.digest(recipe_of(job) or b"")
+        if digest is not None:
+            found.append(Stretch(digest, (Span(run, 1, chunk.rows[0].number, chunk.rows[-1].number),)))
+    return found
 
 
 def random_rows(ledger: SqlLedger, rows: int, name: str) -> None:

@@ -14,7 +14,19 @@ from batchrunner.errors import BatchrunnerError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
 from batchrunner.model import Claim, Outcome, Request, Row, RunId, Settled, State, Totals, Unusable
-from batchrunner.pipeline import Admission, Ended, Guard, Input, PlainGate, Run, RunLimits, StopRequest, Window, feed
+from batchrunner.pipeline import (
+    Admission,
+    Ended,
+    Guard,
+    Input,
+    PlainGate,
+    Run,
+    RunLimits,
+    StopRequest,
+    Stretches,
+    Window,
+    feed,
+)
 from batchrunner.ports import Ledger, Submitter
 
 Cells = tuple[str, str]
@@ -163,8 +175,12 @@ class Bench:
         make_submitter: Callable[[], Submitter] | None = None,
         limit_now: Callable[[], int] | None = None,
         guard: Guard | None = None,
+        in_stretches: bool = False,
     ) -> None:
-        """`seen_as` is the ledger that the run gets to see, if not the real one."""
+        """`seen_as` is the ledger that the run gets to see, if not the real one.
+
+        With `in_stretches`, chunks that are known are passed over, and new ones are noted at the end.
+        """
         self.ledger = ledger
         self.run = run
         self.recorder = Recorder()
@@ -176,7 +192,8 @@ class Bench:
         self._script = script
         self._make = make_submitter or self._make_scripted
         self._seen: Any = seen_as or ledger
-        self._inputs = [Input(reader, CellsMapper()) for reader in readers]
+        self._inputs = [Input(reader, CellsMapper(), bytes(16)) for reader in readers]
+        self.stretches = Stretches(ledger, run) if in_stretches else None
         self._policy = policy
         self._rows_a_question = rows_a_question
 
@@ -186,11 +203,13 @@ class Bench:
 
     def go(self) -> Ended:
         """Run to the end."""
-        gate = PlainGate(self._seen, self.run, self._policy, self.clock)
-        return Run(
+        known = self.stretches
+        gate = PlainGate(self._seen, self.run, self._policy, self.clock, stretches=known)
+        batches = feed(self._inputs, gate, rows_a_question=self._rows_a_question, stretches=known)
+        ended = Run(
             run=self.run,
             ledger=self._seen,
-            admission=Admission(feed(self._inputs, gate, rows_a_question=self._rows_a_question)),
+            admission=Admission(batches),
             open_window=lambda: Window(self._make, self.limits.concurrency, asyncio.new_event_loop, self._limit_now),
             results=self.recorder,
             progress=self.recorder,
@@ -199,6 +218,9 @@ class Bench:
             clock=self.clock,
             guard=self._guard,
         ).go()
+        if known is not None:
+            known.keep()
+        return ended
 
     @property
     def submitted(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""A file whose rows are all accepted is run again: everything is read, mapped, asked for and held back."""
+"""A file whose rows are all accepted is run again: everything is read, known and held back."""
 
 from __future__ import annotations
 
