@@ -76,6 +76,7 @@ class Uploader:
         self._keep_ms = keep_ms
         self._limit_s = limit_s
         self._under_way: dict[str, asyncio.Task[Uploaded]] = {}
+        self._uncounted = 0
 
     async def key_of(self, upload: Upload) -> Uploaded:
         """The platform's name for a file. Rows that name the same file wait for the same upload."""
@@ -87,6 +88,11 @@ class Uploader:
         if isinstance(key, NotUploaded) and isinstance(key.outcome, Failed):
             self._under_way.pop(upload.digest, None)  # another row may have more luck
         return key
+
+    def take_requests(self) -> int:
+        """The POSTs that have left since this was asked last: the row that ends next answers for them."""
+        taken, self._uncounted = self._uncounted, 0
+        return taken
 
     def close(self) -> None:
         """Let go of everything."""
@@ -129,6 +135,7 @@ class Uploader:
         while await self._throttle.turn():
             verdict = await self._attempt(request_of(Path(upload.name).name, content))
             moment = Moment(self._clock.now_ms(), started_ms, self._random(), self._throttle.draining)
+            self._uncounted += not isinstance(verdict, NeverSent)
             decision = decide(verdict, history, self._policy, moment)
             match decision:
                 case Settle():
@@ -183,13 +190,12 @@ class UploadingSubmitter:
         for upload in wanted:
             key = await self._uploader.key_of(upload)
             if isinstance(key, NotUploaded):
-                return Settled(
-                    claim, lawful(key.outcome, doubtful=claim.doubtful), attempts=0, requests=0, refusal=key.refusal
-                )
+                outcome, requests = lawful(key.outcome, doubtful=claim.doubtful), self._uploader.take_requests()
+                return Settled(claim, outcome, attempts=0, requests=requests, refusal=key.refusal)
             names[upload] = key
         payload = with_names(claim.request.payload, names.__getitem__)
         settled = await self._inner.submit(replace(claim, request=replace(claim.request, payload=payload)))
-        return replace(settled, claim=claim)
+        return replace(settled, claim=claim, requests=settled.requests + self._uploader.take_requests())
 
     @property
     def durable(self) -> Callable[[Sequence[RequestId]], None] | None:

@@ -42,6 +42,7 @@ def test_each_file_is_uploaded_once_and_named_by_its_key(
     bench.csv(rows)
     first = bench.run()
     assert counts(first.json) == {"accepted": 6}, first.told()
+    assert first.json["requests"] == sandbox.stats()["requests"] == 8  # six rows and two files
     assert sorted(uploads(sandbox)) == ["terms.pdf", "прайс 1.pdf"]
     assert bench.effects() == once_each(rows)
     digests = {file["sha256"] for file in sandbox.uploads().values()}
