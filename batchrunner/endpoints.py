@@ -19,6 +19,9 @@ Sure = Literal["documented", "sister", "inferred"]
 BATCH_BYTES = 10_000_000
 """Of a request about many profiles, without files [documented]."""
 
+FILES_BYTES = 100_000_000
+"""Of a request with files in it [documented]. That both limits hold for requests about one profile, too: [sister]."""
+
 BATCH_ROWS = 10_000
 """More in one request are not recommended [documented]."""
 

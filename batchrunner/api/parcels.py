@@ -33,6 +33,9 @@ from batchrunner.retrying import Answered, Doubtful, RefusedUs, Throttled, Verdi
 _SHARED = frozenset({"matching", "field_name", "workflow_id", "db_id", *FLAGS})
 """Of the fields of a payload: those that say the same of every row."""
 
+_BESIDE = frozenset({"data", "content"})
+"""Of the fields of a payload: those that say nothing of whom it is about."""
+
 _ANSWER_BYTES_A_ROW = 1_000
 
 _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -105,9 +108,10 @@ class ParcelApi:
         own = {name: fields[name] for name in fields if name not in _SHARED}
         if not self._flat and not self._inside:
             return _encode(own)
-        key = {name: own[name] for name in own if name != "data"}
+        key = {name: own[name] for name in own if name not in _BESIDE}
         inner = {**(_fields_of(own["data"]) if "data" in own else {}), **key}
-        return _encode(inner if self._flat else {"data": inner})
+        content = {"content": own["content"]} if "content" in own else {}  # which a flat item has no place for
+        return _encode(inner if self._flat else {**content, "data": inner})
 
     def masked(self, request: httpx.Request) -> Preview:
         """The request as it may be shown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from batchrunner.api import Api, ParcelApi, Preview
 from batchrunner.clock import Clock
 from batchrunner.config import Job
@@ -14,7 +16,7 @@ from batchrunner.submit import HttpSubmitter, ParcelSubmitter
 XML_TIMES = 3
 """XML writes each name twice, and more for arrays: so many times the bytes of JSON are room enough."""
 
-_ALONE = (b'{"attach":', b'{"content":')
+_ATTACH, _CONTENT = b'{"attach":', b'{"content":'
 """How a canonical payload begins that has something of its own: there is no field in front of these."""
 
 
@@ -38,11 +40,12 @@ def carriage_of(job: Job, ledger: SqlLedger, clock: Clock) -> Carriage | None:
     if not in_batches(job):
         return None
     most_bytes = job.batch.max_bytes // (XML_TIMES if job.target.format == "xml" else 1)
-    return Carriage(job.batch.size, most_bytes, job.batch.search, _goes_alone, _Memory(job, ledger, clock))
+    return Carriage(job.batch.size, most_bytes, job.batch.search, _going_alone(job), _Memory(job, ledger, clock))
 
 
-def _goes_alone(request: Request) -> bool:
-    return request.payload.startswith(_ALONE)
+def _going_alone(job: Job) -> Callable[[Request], bool]:
+    own = _ATTACH if job.batch.content == "inside" else (_ATTACH, _CONTENT)
+    return lambda request: request.payload.startswith(own)
 
 
 class _Memory:
@@ -51,6 +54,8 @@ class _Memory:
     def __init__(self, job: Job, ledger: SqlLedger, clock: Clock) -> None:
         target, batch = job.target, job.batch
         written = f"{target.format} {batch.item or target.call.item} {batch.key}"
+        if batch.content == "inside":
+            written += " content"
         self._shape = Shape(target.origin, target.endpoint, written)
         self._ledger = ledger
         self._clock = clock
@@ -68,10 +73,11 @@ class Shown:
     def __init__(self, job: Job, token: str) -> None:
         """Raises ConfigError for an address or a token that can never be sent."""
         self._many = parcel_api(job, token) if in_batches(job) else None
+        self._goes_alone = _going_alone(job)
         self._api = self._many.alone if self._many else Api(job.target, token, job.target.call, job.target.format)
 
     def request_of(self, claim: Claim) -> Preview:
         """The request of a row; in a batch, as if it were there by itself."""
-        if self._many is not None and not _goes_alone(claim.request):
+        if self._many is not None and not self._goes_alone(claim.request):
             return self._api.masked(self._many.request_for(Parcel((claim,))))
         return self._api.masked(self._api.request_for(claim))

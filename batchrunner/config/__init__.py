@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from batchrunner.config.calls import notes_on
 from batchrunner.config.connection import DIRECT, ConnectionTable
 from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
 from batchrunner.config.load import job_schema, load_job, with_overrides
 from batchrunner.config.metrics import MetricsTable
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
 from batchrunner.config.nodes import ORIGINS, Cell, Node, Scalar
+from batchrunner.config.notes import notes_on
 from batchrunner.config.notify import AppriseTable, EmailTable, NotifyTable, WebhookTable
 from batchrunner.config.repair import AS_IT_STANDS, RepairTable
 from batchrunner.config.schedule import ScheduleTable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, Protocol
 
 from pydantic_core import PydanticCustomError
@@ -58,33 +57,3 @@ def check_parts(target: NamesCall, request: object) -> None:
             why = _WHY.get(name, "it imports nothing")
             sentence = "'request.{name}': {call} has no such field, because {why}; remove it, or change target.endpoint"
             raise PydanticCustomError("part", sentence, {"name": name, "call": call.name, "why": why})
-
-
-class Asks(Protocol):
-    """A job, as far as it says what is asked of the platform."""
-
-    @property
-    def target(self) -> NamesCall: ...  # noqa: D102
-    @property
-    def request(self) -> object: ...  # noqa: D102
-
-
-def notes_on(job: Asks) -> Iterator[str]:
-    """What a user should know of the call before relying on it, a sentence each."""
-    call = ENDPOINTS[job.target.endpoint]
-    alone = [name for name in ("content", "attach") if getattr(job.request, name)]
-    if call.item is not None and alone and call.takes.issuperset(alone):
-        yield (
-            f"request.{' and request.'.join(alone)}: a batch has no place for it; rows that have it are sent one by "
-            f"one, through {call.alone}"
-        )
-    if call.sure == "inferred":
-        yield (
-            f"target.endpoint: how {call.name} is asked is inferred, the vendor's text does not say it; "
-            "send a few rows first (--limit 3), and look at what they did"
-        )
-    if call.sure == "sister":
-        yield (
-            f"target.endpoint: how {call.name} is asked is taken from a sister call of the vendor; "
-            "send a few rows first (--limit 3), and look at what they did"
-        )

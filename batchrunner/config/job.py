@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from batchrunner.addresses import Address, is_address
-from batchrunner.config.batch import BatchTable
+from batchrunner.config.batch import BatchTable, check_content_in
 from batchrunner.config.calls import EndpointName, check_numbers_of, check_parts
 from batchrunner.config.connection import ConnectionTable
 from batchrunner.config.for_xml import check_for_xml
@@ -174,6 +174,12 @@ class TargetTable(_Table):
     )
     connect_timeout: Duration = Field(default=timedelta(seconds=10), description="For a connection to open.")
     timeout: Duration = Field(default=timedelta(seconds=60), description="For an answer to come, once sent.")
+
+    max_bytes: int | None = Field(
+        default=None,
+        ge=1_000,
+        description="Of a request about one row; default: 10 MB, and 100 MB with files, as platforms have it.",
+    )
 
     @property
     def origin(self) -> str:
@@ -369,6 +375,7 @@ class Job(_Table):
             raise PydanticCustomError(
                 "batch", "[batch] goes with the calls about many profiles; remove it, or choose one by target.endpoint"
             )
+        check_content_in(self.batch, self.target)
         if self.target.format == "xml":
             check_for_xml(self.request, self.rules)
             if self.rabbitmq is not None:

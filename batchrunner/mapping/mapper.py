@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec import UNSET
 
 from batchrunner.config import ANY_OF, AS_IT_STANDS, SEARCH_FIELDS, Job
+from batchrunner.endpoints import BATCH_BYTES, FILES_BYTES
 from batchrunner.keys import KeyMaker
 from batchrunner.mapping.compiling import LeafPart, Plan
 from batchrunner.mapping.conditions import Condition
@@ -43,6 +44,7 @@ class RowMapper:
         self._search_fields = SEARCH_FIELDS[job.request.matching]
         self._keys = KeyMaker(job.name, job.target.keyed_as, job.request.matching, job.rules.repeat)
         self._in_xml = job.target.format == "xml"
+        self._most_bytes = job.target.max_bytes or (FILES_BYTES if job.request.attach else BATCH_BYTES)
         self._fed_back = job.rules.repeat == "file"
         self._fingerprint = source.fingerprint
         self._mender = None if job.repair == AS_IT_STANDS else TextMender(job.repair, _words_of(job))
@@ -72,6 +74,8 @@ class RowMapper:
         payloads = self._body.pieces(sheet, b"", b"")
         if self._any_of:
             self._note_missing_search(sheet)
+        if max(map(len, payloads)) > self._most_bytes:
+            _note_what_is_too_large(payloads, self._most_bytes, sheet)
         if self._in_xml:
             _note_what_xml_cannot_say(payloads, sheet)
         keys = self._keys.keys(searches, payloads, self._origins(sheet))
@@ -112,6 +116,17 @@ class RowMapper:
         if _FINGERPRINT.fullmatch(source) and _ROW_NUMBER.fullmatch(number):
             return source, int(number)
         return self._fingerprint, row.number
+
+
+def _note_what_is_too_large(payloads: Sequence[bytes], most_bytes: int, sheet: Sheet) -> None:
+    """Each file may be small enough, and all of a row together too large for one request."""
+    for place, payload in enumerate(payloads):
+        if len(payload) > most_bytes:
+            text = (
+                f"the request would have {len(payload)} bytes, and the platform takes {most_bytes}; attach less, "
+                "upload files once (upload = true), or set target.max_bytes if it takes more"
+            )
+            sheet.note(place, Problem("too_large", text))
 
 
 _NOT_IN_XML = re.compile(rb"(?<!\\)(?:\\\\)*\\(?:[bf]|u00[01][0-9a-f])|\xef\xbf[\xbe\xbf]")

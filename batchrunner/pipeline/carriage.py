@@ -76,6 +76,7 @@ class Carriage:
         self._known = understanding.known()
         self._probe: RequestId | None = None
         self._probes = 0
+        self._refused = 0
         self._searches: dict[RequestId, Search] = {}
         self._parcels: set[RequestId] = set()
         self._tasks: list[TaskRecord] = []
@@ -170,10 +171,12 @@ class Carriage:
                 self.trouble = _not_understood(f"its answer is not understood ({code}: {text})")
                 return
             case Rejected(code, text) | InDoubt(code, text) | Failed(code, text):
-                reason = f"each of {PROBES} was refused or failed as a whole, the last with {code}: {text}"
+                last = f"the last with {code}: {text}"
+        self._refused += isinstance(end.outcome, Rejected)
         self._probes += 1
         if self._probes >= PROBES:
-            self.trouble = _not_understood(reason)
+            reason = f"each of {PROBES} was refused or failed as a whole, {last}"
+            self.trouble = _not_understood(reason) if self._refused else _not_answered(last)
 
 
 def _task_of(task: str, parcel: Sequence[Settled]) -> TaskRecord:
@@ -186,6 +189,14 @@ def _by_request(ends: Sequence[Settled]) -> Iterator[list[Settled]]:
     """The ends of a parcel come side by side."""
     for _, group in groupby(ends, key=lambda end: end.claim.request_id):
         yield list(group)
+
+
+def _not_answered(last: str) -> ApiRefusedUs:
+    return ApiRefusedUs(
+        f"stopped after {PROBES} batches of one row, none of which got an answer of the API, {last}. Nothing shows "
+        "that it is about how a batch is written: look at the way to the platform with 'batchrunner doctor'; "
+        "nothing else was sent"
+    )
 
 
 def _not_understood(reason: str) -> ApiRefusedUs:

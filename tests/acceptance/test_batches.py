@@ -147,6 +147,30 @@ def test_rows_with_content_go_alone(bench: Bench) -> None:
     assert sum(sizes(bench)) == 8
 
 
+@pytest.mark.parametrize("key", ["beside", "inside"])
+def test_rows_with_content_go_together_where_the_job_says_so(bench: Bench, key: str) -> None:
+    """Inferred, so it has to be asked for: each profile gets its own, and `check` says how sure that is."""
+    rows = [{**row, "hello": f"Hello {number}"} for number, row in enumerate(people(12))]
+    bench.csv(rows)
+    batch_job(bench, request={"content": {"one": "{hello}"}}, content="inside", key=key)
+    checked = bench.cli("check", "job.toml")
+    assert "batch.content: that a profile in a batch may have `content` of its own is inferred" in checked.err
+    assert counts(bench.run().json) == {"accepted": 12}
+    assert sum(sizes(bench)) == 12
+    told = sorted((one["key"], one["content"]["one"]) for one in bench.sandbox.engagements())
+    assert told == sorted((row["email"], row["hello"]) for row in rows)
+
+
+def test_a_platform_that_is_away_is_not_taken_for_one_that_does_not_understand(bench: Bench) -> None:
+    """At the first contact, too: nothing that answers says anything of how a batch is written."""
+    batch_job(bench, target={"url": "http://127.0.0.1:1"}, limits={"attempts": 1})
+    bench.csv(people(20))
+    ended = bench.run()
+    assert (ended.code, counts(ended.json)) == (4, {"failed": 3}), ended.told()
+    assert "none of which got an answer of the API, the last with connect:" in ended.json["error"]
+    assert "batch.item" not in ended.json["error"]
+
+
 def test_a_lost_answer_is_asked_for_again_with_the_very_same_batch(bench: Bench) -> None:
     """The platform recognises the Request-ID and tells what it told before."""
     bench.csv(people(1))

@@ -201,3 +201,25 @@ def test_what_is_inferred_is_said() -> None:
     (note,) = notes_on(job_of("workflows/start"))
     assert "workflows/start" in note
     assert "inferred" in note
+
+
+def test_a_search_field_of_another_mode_is_said_to_go_nowhere() -> None:
+    """It is ignored, and whoever wrote it means something by it."""
+    asked = {"matching": "email", "email": "{email}", "phone": "{phone}", "field_name": "crm_id", "field_value": "{id}"}
+    (note,) = notes_on(job_of("workflows/import_and_start", asked))
+    assert note.startswith("request.phone and request.field_name and request.field_value: not sent")
+    assert "belongs under [request.data]" in note
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "batch", "says"),
+    [
+        ("workflows/import_and_start_batch", {"item": "flat", "content": "inside"}, 'set batch.item = "wrapped"'),
+        ("profiles/import_batch", {"item": "wrapped", "content": "inside"}, "sends no message"),
+    ],
+)
+def test_content_goes_into_a_batch_that_has_a_place_for_it(endpoint: str, batch: dict[str, str], says: str) -> None:
+    """What cannot be is said before a row is read."""
+    job = job_of(endpoint).model_dump(exclude_unset=True)
+    with pytest.raises(ValidationError, match=says):
+        Job.model_validate({**job, "batch": batch})
