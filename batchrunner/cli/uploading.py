@@ -1,4 +1,4 @@
-"""Putting together what uploads files, for jobs that name some."""
+"""Putting together what fetches and uploads files, for jobs that name some."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from batchrunner.api.uploads import UploadApi
 from batchrunner.clock import Clock
 from batchrunner.config import Job
 from batchrunner.ledger import SqlUploadShelf
-from batchrunner.mapping import upload_folders
+from batchrunner.mapping import fetched_hosts, upload_folders
 from batchrunner.ports import Submitter
 from batchrunner.retrying import RetryPolicy
-from batchrunner.submit import Throttle, Transport, Uploader, UploadingSubmitter
+from batchrunner.submit import Fetcher, FetchingSubmitter, Throttle, Transport, Uploader, UploadingSubmitter
 
 
 def seeing_to_files(
@@ -28,7 +28,9 @@ def seeing_to_files(
     ledger: Path,
     limit_s: float,
 ) -> Submitter:
-    """The submitter itself, or one in front of it that uploads what rows name."""
+    """The submitter itself, or those in front of it that fetch and upload what rows name."""
+    if hosts := fetched_hosts(job):
+        inner = FetchingSubmitter(inner, Fetcher(hosts))
     folders = upload_folders(job)
     if not folders:
         return inner

@@ -17,7 +17,7 @@ class Table(BaseModel):
 
 
 Conversion = Literal[
-    "text", "int", "float", "bool", "date", "datetime", "phone", "email", "list", "json", "base64", "file"
+    "text", "int", "float", "bool", "date", "datetime", "phone", "email", "list", "json", "base64", "file", "url"
 ]
 Empty = Literal["omit", "null", "keep"]
 Scalar = str | int | float | bool
@@ -60,6 +60,12 @@ class Cell(Table):
     )
     max_bytes: int | None = Field(
         default=None, ge=1, description="Of a file; default 1000000, of one that is uploaded 70000000."
+    )
+    hosts: tuple[str, ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=1,
+        description="Of addresses: the hosts (or host:port) that are asked, and no others.",
     )
     upload: bool | None = Field(
         default=None, description="Of a file: it is uploaded once, and its key on the platform stands here."
@@ -109,11 +115,16 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "true": ("bool",),
     "false": ("bool",),
     "folder": ("file",),
-    "max_bytes": ("file",),
+    "max_bytes": ("file", "url"),
+    "hosts": ("url",),
     "upload": ("file",),
 }
-_NEEDED: Mapping[str, tuple[str, ...]] = {"format": ("date", "datetime"), "folder": ("file",)}
-_EXAMPLES = {"format": "%d.%m.%Y", "folder": "attachments"}
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "format": ("date", "datetime"),
+    "folder": ("file",),
+    "hosts": ("url",),
+}
+_EXAMPLES = {"format": "%d.%m.%Y", "folder": "attachments", "hosts": "files.example.com"}
 
 Node = Any
 """A value of the request: a constant, a text with {Column} placeholders, a Cell, a dict of Nodes or a list of them."""

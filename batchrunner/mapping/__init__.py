@@ -18,6 +18,7 @@ __all__ = [
     "Found",
     "Repairs",
     "compile_mapping",
+    "fetched_hosts",
     "job_from_mapping_text",
     "lint_mapping",
     "mapping_columns",
@@ -62,6 +63,13 @@ def upload_folders(job: Job) -> frozenset[str]:
     compiler = Compiler(job)
     compiler.plan()
     return frozenset(compiler.upload_folders)
+
+
+def fetched_hosts(job: Job) -> dict[str, int]:
+    """The hosts whose contents the mapping puts into requests, and how many bytes of each content at most."""
+    compiler = Compiler(job)
+    compiler.plan()
+    return compiler.fetched_hosts
 
 
 def mapping_columns(job: Job) -> list[str]:

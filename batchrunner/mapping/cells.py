@@ -159,7 +159,7 @@ def converter(cell: Cell, home: Path) -> Convert:
     return convert if cell.map is None else mapped(cell.map, cell.unmapped, convert)
 
 
-def _conversion(cell: Cell, home: Path) -> Convert:  # noqa: C901  one case for each conversion
+def _conversion(cell: Cell, home: Path) -> Convert:  # noqa: C901, PLR0912  one case for each conversion
     match cell.as_:
         case "text":
             return conversions.parse_text
@@ -185,6 +185,8 @@ def _conversion(cell: Cell, home: Path) -> Convert:  # noqa: C901  one case for 
             return files.parse_base64
         case "file":
             return _file_reader(cell, home)
+        case "url":
+            return files.url_reader(cell.hosts or ())
 
 
 def _file_reader(cell: Cell, home: Path) -> Convert:
@@ -222,6 +224,9 @@ def _default(cell: Cell, convert: Convert) -> object:
     return float(default) if cell.as_ == "float" and default is not None else default
 
 
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*")
+"""With a port unless it is 443; no patterns: whoever has a name beneath a domain would be asked."""
+
 _READY: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
 
 
@@ -238,6 +243,7 @@ def complaints_about(cell: Cell, home: Path) -> list[str]:
         *_about_words(cell),
         *about_map(cell.map, cell.unmapped),
         *_about_folder(cell, home),
+        *_about_hosts(cell),
     ]
     return complaints or _about_default(cell, home)
 
@@ -288,6 +294,11 @@ def _about_folder(cell: Cell, home: Path) -> list[str]:
     if cell.folder is None or (home / cell.folder).is_dir():
         return []
     return [f"folder '{cell.folder}' is not there; make it, or name another one relative to the job file"]
+
+
+def _about_hosts(cell: Cell) -> list[str]:
+    wrong = [host for host in cell.hosts or () if not _HOST.fullmatch(host)]
+    return [f"hosts: '{host}' is no host; write it as in 'files.example.com' or 'localhost:8443'" for host in wrong]
 
 
 def _about_default(cell: Cell, home: Path) -> list[str]:

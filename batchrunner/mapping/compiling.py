@@ -13,6 +13,7 @@ from batchrunner.config import ANY_OF, SEARCH_FIELDS, Cell, Job, Node
 from batchrunner.mapping.cells import EmptyRule, Judge, blank_of, complaints_about, is_plain, judge_of
 from batchrunner.mapping.conditions import Condition, parse_condition
 from batchrunner.mapping.conversions import check_numbers
+from batchrunner.mapping.files import MAX_BYTES
 from batchrunner.mapping.origins import Column, Origin, Pick, Template
 from batchrunner.mapping.parts import Array, Constant, ConvertedCell, Gathered, Object, Part, Tags, TextCell
 from batchrunner.mapping.problems import Problem, is_blank
@@ -66,6 +67,8 @@ class Compiler:
         """Whether anything but the cells of a row decides what becomes of them: a file, or a time zone."""
         self.upload_folders: list[str] = []
         """Folders of files that are uploaded, as the job file writes them."""
+        self.fetched_hosts: dict[str, int] = {}
+        """Hosts whose contents go into requests, and the most bytes of one."""
         self.uses: list[Use] = []
         self.mistakes: list[str] = []
 
@@ -172,6 +175,8 @@ class Compiler:
         self.reads_files |= cell.as_ == "file" and not cell.upload
         if cell.upload:
             self.upload_folders.append(cell.folder or "")
+        for host in map(str.lower, cell.hosts or ()):
+            self.fetched_hosts[host] = max(self.fetched_hosts.get(host, 0), cell.max_bytes or MAX_BYTES)
         complaints = complaints_about(cell, self._home)
         for complaint in complaints:
             self._mistake(key, complaint)

@@ -1,7 +1,8 @@
-"""Attachments: the content of a file that a cell names, or a cell that holds the content itself, as base64.
+"""Attachments: the content of a file or an address that a cell names, or a cell that holds it itself, as base64.
 
 A cell can name files beneath one folder only, which the job file names: what an export says must never reach other
-files of the machine, be it by `..`, by an absolute path or by a link.
+files of the machine, be it by `..`, by an absolute path or by a link. In the same way it can name addresses on those
+hosts only that the job file names.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from batchrunner.attachments import Upload, digest_of, mark
+from batchrunner.attachments import Upload, digest_of, fetch_mark, host_of, mark
 from batchrunner.mapping.conversions import Convert
 
 MAX_BYTES = 1_000_000
@@ -63,6 +65,20 @@ def upload_reader(home: Path, folder: str, max_bytes: int) -> Convert:
         except OSError as error:
             raise ValueError(f"cannot be read ({error.strerror})") from None
         return mark(Upload(seen[same], folder, name))
+
+    return read_mark
+
+
+def url_reader(hosts: Sequence[str]) -> Convert:
+    """A reader of addresses on these hosts; gives the mark of each, which is fetched when its row is sent."""
+    allowed = frozenset(map(str.lower, hosts))
+
+    def read_mark(text: str) -> str:
+        url = text.strip()
+        host = host_of(url)
+        if host not in allowed:
+            raise ValueError(f"leads to host '{host[:80]}', which `hosts` does not name")
+        return fetch_mark(url)
 
     return read_mark
 

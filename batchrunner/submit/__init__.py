@@ -5,6 +5,7 @@ from __future__ import annotations
 from batchrunner.submit.adaptive import AdaptiveLimit
 from batchrunner.submit.exchange import Exchange, exchange_all
 from batchrunner.submit.facts import Facts, connection_facts
+from batchrunner.submit.fetching import Fetcher, FetchingSubmitter
 from batchrunner.submit.loop import new_event_loop
 from batchrunner.submit.pace import Pacer
 from batchrunner.submit.parcels import ParcelSubmitter
@@ -19,6 +20,8 @@ __all__ = [
     "AdaptiveLimit",
     "Exchange",
     "Facts",
+    "Fetcher",
+    "FetchingSubmitter",
     "HttpSubmitter",
     "Pacer",
     "ParcelSubmitter",

@@ -296,7 +296,7 @@ def test_error_limits_are_a_count_or_a_share() -> None:
             '[{ y = { column = "A", as = "number" } }]',
             (
                 "'request.data.x.as' is 'number'; it must be 'text', 'int', 'float', 'bool', 'date', 'datetime', "
-                "'phone', 'email', 'list', 'json', 'base64' or 'file'"
+                "'phone', 'email', 'list', 'json', 'base64', 'file' or 'url'"
             ),
         ),
         ('{ column = "A", as = "file" }', '\'request.data.x\': as = "file" needs `folder`, as in "attachments"'),
