@@ -38,6 +38,11 @@ TEXT_HEADERS = "text_headers"
 case. Engines have them so, and making httpx.Headers of them costs more than a tenth of a request."""
 
 
+HEAD_LINES = "head_lines"
+"""The extension under which a request may carry its headers once more: as the bytes that HTTP/1.1 wants, the empty line
+at their end included. What they are made of has been looked at; nothing in them ends a line early."""
+
+
 class Reader(Protocol):
     """An open source. Reading it twice gives the same rows with the same numbers."""
 

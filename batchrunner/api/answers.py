@@ -195,7 +195,10 @@ def is_replayed(response: httpx.Response) -> bool:
     """Whether the platform says that it has answered this Request-ID before."""
     texts = response.extensions.get(TEXT_HEADERS)  # where they are, nobody has to make httpx.Headers of them
     if texts is not None:
-        return any(name in _DUPLICATE_TEXTS and value.strip().lower() == "true" for name, value in texts)
+        for name, value in texts:  # noqa: SIM110  a loop, because this is looked at for every row
+            if name in _DUPLICATE_TEXTS and value.strip().lower() == "true":
+                return True
+        return False
     return any(name.lower() in _DUPLICATE and value.strip().lower() == b"true" for name, value in response.headers.raw)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from batchrunner.ports import TEXT_HEADERS
+from batchrunner.ports import HEAD_LINES, TEXT_HEADERS
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -18,12 +18,17 @@ class LightRequest(httpx.Request):
     What httpx would make of the same arguments, at a third of the time.
     """
 
-    def __init__(self, url: httpx.URL, headers: Pairs, body: bytes, extensions: Mapping[str, Any]) -> None:
-        """Take headers and address as they are: complete, and checked once for all requests."""
+    def __init__(
+        self, url: httpx.URL, headers: Pairs, lines: bytes, body: bytes, extensions: Mapping[str, Any]
+    ) -> None:
+        """Take headers and address as they are: complete, and checked once for all requests.
+
+        `lines` says the same headers as the engines' wire does (see `ports.HEAD_LINES`).
+        """
         self.method = "POST"
         self.url = url  # the very same for all of them, so that who has seen one need not look again
         self.stream = httpx.ByteStream(body)
-        self.extensions = {**extensions, TEXT_HEADERS: headers}
+        self.extensions = {**extensions, TEXT_HEADERS: headers, HEAD_LINES: lines}
         self._pairs = headers
         self._made: httpx.Headers | None = None
 
@@ -37,4 +42,5 @@ class LightRequest(httpx.Request):
     @headers.setter
     def headers(self, headers: httpx.Headers) -> None:
         self._made = headers
-        self.extensions.pop(TEXT_HEADERS, None)  # an engine takes these now
+        for name in (TEXT_HEADERS, HEAD_LINES):  # an engine takes these now
+            self.extensions.pop(name, None)

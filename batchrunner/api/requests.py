@@ -82,6 +82,7 @@ class Api:
         self._token_head = b'{"token":' + msgspec.json.encode(token) if in_body else None
         self._first = {**({"token": token} if in_body else {}), "format": "xml"}
         self._headers = _constant_headers(self._url, form, None if in_body else token)
+        self._lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers).encode("ascii")
         timeouts = {"connect": connect_s, "read": answer_s, "write": answer_s, "pool": connect_s}
         self._extensions = {"timeout": timeouts}
 
@@ -98,7 +99,9 @@ class Api:
             ("X-Request-ID", request_id),  # the older name; the newer one is looked at first
             ("Content-Length", str(len(body))),
         ]
-        return LightRequest(self._url, headers, body, self._extensions)
+        own = b"%bRequest-ID: %b\r\nX-Request-ID: %b\r\nContent-Length: %d\r\n\r\n"
+        said = request_id.encode("ascii")
+        return LightRequest(self._url, headers, own % (self._lines, said, said, len(body)), body, self._extensions)
 
     def masked(self, request: httpx.Request) -> Preview:
         """The request as it may be shown."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,6 +20,7 @@ class Deadline:
         self._limit_s = limit_s
         self._due_s: dict[asyncio.Task[object], float] = {}  # one limit for all, so the first to come is the first due
         self._timer: asyncio.TimerHandle | None = None
+        self._now_s: Callable[[], float] | None = None
 
     async def within(self, awaitable: Awaitable[T]) -> T:
         """Await it. Raises TimeoutError, after cancelling it, when the time is up."""
@@ -27,7 +28,10 @@ class Deadline:
         if task is None:
             raise RuntimeError("there is nothing to cancel outside a task")
         cancelled_before = task.cancelling()
-        self._watch(task)
+        if self._timer is None or self._now_s is None:
+            self._watch(task)
+        else:
+            self._due_s[task] = self._now_s() + self._limit_s
         try:
             return await awaitable
         except BaseException as error:
@@ -41,10 +45,9 @@ class Deadline:
 
     def _watch(self, task: asyncio.Task[object]) -> None:
         loop = task.get_loop()
-        due_s = loop.time() + self._limit_s
-        self._due_s[task] = due_s
-        if self._timer is None:
-            self._timer = loop.call_at(due_s, self._expire, loop)
+        self._now_s = loop.time
+        self._due_s[task] = due_s = loop.time() + self._limit_s
+        self._timer = loop.call_at(due_s, self._expire, loop)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         now_s = loop.time()

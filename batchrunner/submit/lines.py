@@ -18,6 +18,14 @@ LARGEST_HEAD_BYTES = 1 << 18
 
 _SWITCHING = 101
 
+_FRAMES = ("content-length", "transfer-encoding")
+"""Headers that say where the body ends."""
+
+_NAMES: dict[bytes, str] = {}
+"""Names of headers in lower case, by how they came: servers say the same few in every answer."""
+
+_MOST_NAMES = 200
+
 
 class Patience:
     """How long answers are waited for, from the request or from the last byte; one timer for all of them."""
@@ -71,12 +79,12 @@ class Line(asyncio.Protocol):
         self.usable = True
         """It is open, and nothing is left of an earlier answer."""
         self.free_since_s = 0.0
+        self._pairs: list[tuple[str, str]] = []
 
     def ask(self, message: bytes, largest: int) -> asyncio.Future[httpx.Response]:
         """Send a whole request. The answer comes within bounds; without one, an exception of httpx."""
         self._status = 0
-        self._framed = False
-        self._pairs: list[tuple[str, str]] = []
+        self._pairs = []
         self._parts: list[bytes] = []
         self._room = largest + 1
         self._head_room = LARGEST_HEAD_BYTES
@@ -130,7 +138,8 @@ class Line(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The other side has closed: for an answer that says no length, this is its end."""
-        if self._answer is not None and self._status and not self._framed:
+        framed = any(name in _FRAMES for name, _ in self._pairs)
+        if self._answer is not None and self._status and not framed:
             self._complete()
         self._closed(None)
 
@@ -156,9 +165,7 @@ class Line(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header, or a trailer, which nobody wants."""
         if not self._status:
-            name = name.lower()
-            self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
-            self._pairs.append((name.decode("latin-1"), value.decode("latin-1")))
+            self._pairs.append((_NAMES.get(name) or _name(name), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         """The head has been read."""
@@ -182,7 +189,7 @@ class Line(asyncio.Protocol):
             self.fail(httpx.RemoteProtocolError("the answer changes to another protocol"))
             return
         if self._status < 200:  # noqa: PLR2004  informational
-            self._status, self._pairs, self._framed = 0, [], False
+            self._status, self._pairs = 0, []
             return
         if not self._parser.should_keep_alive():
             self.usable = False
@@ -193,3 +200,10 @@ class Line(asyncio.Protocol):
         self._patience.end(self)
         if answer is not None and not answer.done():
             answer.set_result(whole_answer(self._status, self._pairs, b"".join(self._parts)))
+
+
+def _name(came: bytes) -> str:
+    name = came.lower().decode("latin-1")
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES[came] = name
+    return name

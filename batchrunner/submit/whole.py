@@ -17,15 +17,25 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class WholeAnswer(httpx.Response):
-    """An answer whose headers become httpx.Headers when somebody looks at them: for an accepted row, nobody does."""
+    """An answer whose headers become httpx.Headers when somebody looks at them: for an accepted row, nobody does.
+
+    What httpx would make of the same, at a quarter of the time: it has been read and closed, and nothing is decoded.
+    """
 
     def __init__(self, status: int, pairs: Pairs, content: bytes) -> None:
         """Around bytes that have been read already."""
-        self._pairs: Pairs = ()
+        self.status_code = status
+        self.extensions = {TEXT_HEADERS: pairs}
+        self.stream = httpx.ByteStream(content)
+        self.next_request = None
+        self.history = []
+        self.is_closed = self.is_stream_consumed = True
+        self.default_encoding = "utf-8"
+        self._content = content
+        self._request = None
+        self._num_bytes_downloaded = len(content)
+        self._pairs = pairs
         self._made: httpx.Headers | None = None
-        # As a stream, because `content=` makes httpx run its decoders: ten microseconds for nothing.
-        super().__init__(status, stream=httpx.ByteStream(content), extensions={TEXT_HEADERS: pairs})
-        self._pairs, self._made = pairs, None
 
     @property
     def headers(self) -> httpx.Headers:

@@ -16,7 +16,7 @@ from typing import cast
 import aiohappyeyeballs
 import httpx
 
-from batchrunner.ports import TEXT_HEADERS
+from batchrunner.ports import HEAD_LINES
 from batchrunner.submit.facts import Facts
 from batchrunner.submit.lines import Line, Patience
 from batchrunner.submit.pin import Pin
@@ -38,11 +38,13 @@ class WireTransport(httpx.AsyncBaseTransport):
         self._pin = Pin(facts.url)
         self._free: list[Line] = []
         self._checked: httpx.URL | None = None
+        self._method = ""
         self._patience: Patience | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, read the answer, and raise what httpx's own transport would."""
-        if request.url is not self._checked:  # it cannot change, and all requests of a run share it
+        # An address cannot change, and all requests of a run share it.
+        if request.url is not self._checked or request.method != self._method:
             self._look_at(request)
         message = self._message(request)
         line = self._free_line() or await self._open(request)
@@ -69,18 +71,13 @@ class WireTransport(httpx.AsyncBaseTransport):
 
     def _look_at(self, request: httpx.Request) -> None:
         self._pin.check(request)
-        self._target = request.url.raw_path.decode("ascii")
+        self._start = f"{request.method} {request.url.raw_path.decode('ascii')} HTTP/1.1\r\n".encode("ascii")
+        self._method = request.method
         self._checked = request.url
 
     def _message(self, request: httpx.Request) -> bytes:
-        headers = request.extensions.get(TEXT_HEADERS) or [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
-        ]
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        head = f"{request.method} {self._target} HTTP/1.1\r\n{lines}\r\n"
-        if head.count("\n") != len(headers) + 2 or "\0" in head:
-            raise httpx.LocalProtocolError("a header holds the end of a line", request=request)
-        return head.encode("latin-1") + b"".join(cast("httpx.ByteStream", request.stream))
+        body = b"".join(cast("httpx.ByteStream", request.stream))
+        return b"%b%b%b" % (self._start, request.extensions.get(HEAD_LINES) or _head_lines(request), body)
 
     # --- lines ---------------------------------------------------------------------------------------
 
@@ -133,3 +130,11 @@ class WireTransport(httpx.AsyncBaseTransport):
         if self._facts.send_timeout_s is not None and sys.platform == "linux":  # elsewhere the time-out is the bound
             limit_ms = max(1, round(self._facts.send_timeout_s * 1000))
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
+
+
+def _head_lines(request: httpx.Request) -> bytes:
+    headers = request.headers.raw
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    if lines.count(b"\n") != len(headers) or b"\0" in lines:
+        raise httpx.LocalProtocolError("a header holds the end of a line", request=request)
+    return lines + b"\r\n"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.submit.lines import LARGEST_HEAD_BYTES, Line, Patience
+from batchrunner.submit.whole import whole_answer
 
 BODY = b'{"error": 0, "profile_id": "5eeb54a2ce9448518e85fdad"}'
 LENGTH = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-b:\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
@@ -164,3 +165,15 @@ def test_each_byte_is_waited_for_anew() -> None:
         patience.close()
 
     asyncio.run(story())
+
+
+def test_an_answer_is_what_httpx_would_make_of_it() -> None:
+    """It is made without httpx's own constructor: nothing that has been read and closed may lack anything."""
+    answer = whole_answer(200, [("content-type", "application/json"), ("x-a", "1")], BODY)
+    theirs = httpx.Response(200, headers=[("Content-Type", "application/json"), ("X-A", "1")], content=BODY)
+    assert answer.read() == theirs.content
+    assert (answer.json(), answer.text, answer.headers["x-a"]) == (theirs.json(), theirs.text, "1")
+    made = set(vars(answer)) - {"_pairs", "_made"} | {"headers"}
+    assert set(vars(theirs)) - {"_decoder", "_elapsed", "_text"} <= made
+    assert (answer.is_closed, answer.is_stream_consumed) == (theirs.is_closed, theirs.is_stream_consumed)
+    assert repr(answer) == repr(theirs)
