@@ -60,7 +60,7 @@ class ColumnProfile:
 
     def add(self, chunk: Chunk) -> None:
         """Look at one more chunk."""
-        import numpy as np  # noqa: PLC0415  comes with pandas, which a chunk has loaded
+        import numpy as np  # noqa: PLC0415  comes with pandas, which runs do without
 
         texts = [text for text in map(str.strip, chunk.texts(self.name)) if text]
         self.rows += len(chunk)
