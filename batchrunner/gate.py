@@ -5,6 +5,8 @@ Resume, re-run failed and skip repeats are this one question.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from batchrunner.model import RunId, SkipReason, State, Value
 from batchrunner.ports import Standing
 
@@ -47,6 +49,13 @@ class GatePolicy(Value, frozen=True):
     """States that the user has asked to send again (`retry`): may hold REJECTED."""
     repeat_safe: bool = False
     """What is sent engages nobody: to do it twice changes nothing, whether or not the platform recognises it."""
+    holds: bool = False
+    """The job says `hold`: what is in doubt waits for a person, even where nobody is engaged by it."""
+
+    @property
+    def of_harmless(self) -> GatePolicy:
+        """For requests of the job that engage nobody."""
+        return replace(self, resend_in_doubt=not self.holds, repeat_safe=True)
 
 
 def within_window(requested_at_ms: int, now_ms: int, window_ms: int) -> bool:

@@ -52,6 +52,8 @@ class SkipReason(enum.StrEnum):
     REJECTED = "rejected"
     REPEAT_IN_RUN = "repeat_in_run"
     IN_DOUBT = "in_doubt"
+    CHANGED = "changed"
+    """It has changed since something was accepted for the person, and the job's `on_change` says to skip it."""
     REPLACED = "replaced"
     """It failed or was rejected, and a later run has sent a newer request about the same person."""
     WINDOW = "window"
@@ -176,6 +178,37 @@ Outcome = Accepted | Rejected | Failed | InDoubt
 """How a claimed row ends."""
 
 
+# --- steps: of rows that go by more than one request, or by another one than the job's call ----
+
+
+class Importing(Value, frozen=True):
+    """The first of two: the profile is imported, by which nobody is engaged."""
+
+    doubtful: bool = False
+    """A request before this step may have engaged the person: only the answer to the second step lifts that doubt."""
+
+
+class Starting(Value, frozen=True):
+    """The second of two: the profile, which is there by now, is engaged."""
+
+    profile_id: str
+
+
+class Updating(Value, frozen=True):
+    """The only one: the person was engaged before, so the profile is imported and nobody is engaged."""
+
+
+Step = Importing | Starting | Updating
+
+
+class Engaged(enum.Enum):
+    """What the ledger knows of a person whom something was sent for."""
+
+    CERTAINLY = "certainly"
+    PERHAPS = "perhaps"
+    """A request that would engage the person is in doubt, and none is known to have done so."""
+
+
 # --- claims and their ends ---------------------------------------------------------------------
 
 
@@ -224,6 +257,8 @@ class Claim(Value, frozen=True):
     """This very Request-ID may have left before: it must not leave again once the platform may have forgotten it."""
     takes_over: tuple[EntryRef, ...] = ()
     """Entries of earlier runs whose place this claim takes."""
+    step: Step | None = None
+    """What its request is, where that is not the job's call."""
 
 
 class Settled(Value, frozen=True):
@@ -307,6 +342,8 @@ class Totals(Value, frozen=True):
     """Of rejected, failed, in-doubt and unusable rows, as `outcome:code`."""
     requests: int = 0
     replays: int = 0
+    updated: int = 0
+    """Of the accepted rows: those by which nobody was engaged, for they are about people who had been before."""
 
     @property
     def skipped_in_all(self) -> int:

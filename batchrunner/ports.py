@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from batchrunner.model import (
     Claim,
+    Engaged,
     EntryRef,
     Key,
     Mapped,
@@ -18,6 +19,7 @@ from batchrunner.model import (
     Settled,
     Source,
     State,
+    Step,
     TaskRecord,
     Totals,
     Unusable,
@@ -99,7 +101,7 @@ class Standing(Value, frozen=True):
 
 
 class Onward(Value, frozen=True):
-    """What else an exchange makes durable, where rows do not go alone."""
+    """What else an exchange makes durable, where rows do not go alone, or not by one request."""
 
     claims: Sequence[Claim] = ()
     """Claims of this run that go on under another Request-ID."""
@@ -133,6 +135,14 @@ class Ledger(Protocol):
 
     def parcels(self, request_ids: Collection[RequestId]) -> Mapping[RequestId, ParcelRecord]:
         """Which of these Request-IDs were those of parcels, and what is known of them."""
+        ...
+
+    def steps(self, standing: Collection[Standing]) -> Mapping[EntryRef, Step]:
+        """At which step these entries stand; those that went by the job's call are absent."""
+        ...
+
+    def engaged(self, people: Collection[Who], since_ms: int) -> Mapping[Who, Engaged]:
+        """Who of these was engaged by a request that was claimed no earlier, or may have been; others are absent."""
         ...
 
     def count_states(self, run: RunId) -> Mapping[State, int]:

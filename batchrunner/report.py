@@ -30,6 +30,7 @@ REASONS = {
     SkipReason.ACCEPTED: "accepted before",
     SkipReason.REJECTED: "rejected before; 'retry' sends them again",
     SkipReason.REPEAT_IN_RUN: "repeats of another row in this run",
+    SkipReason.CHANGED: "changed since the person was engaged (on_change)",
     SkipReason.REPLACED: "ended badly before, and something newer was accepted for the person since",
     SkipReason.IN_DOUBT: "in doubt, waiting for your decision: 'resolve'",
     SkipReason.FILTERED: "left out by the job's `when`",
@@ -84,6 +85,7 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         "codes": dict(totals.codes),
         "requests": totals.requests,
         "replays": totals.replays,
+        **({"updated": totals.updated} if totals.updated else {}),
         "balanced": totals.balanced,
         "duration_s": round(summary.duration_s, 3),
         "run_dir": summary.run_dir,
@@ -194,6 +196,8 @@ def outcome_lines(totals: Totals) -> list[str]:
 
 
 def _why(totals: Totals, outcome: str) -> str:
+    if outcome == "accepted" and totals.updated:
+        return _wrapped([f"{totals.updated} of them updated: they had changed, and nobody was engaged"])
     if outcome == "skipped":
         return _wrapped(_reasons(totals.skipped))
     found = {code.partition(":")[2]: n for code, n in totals.codes.items() if code.startswith(f"{outcome}:")}
@@ -266,6 +270,7 @@ def rehearsal_values(job: str, sources: Sequence[str], found: Rehearsal) -> dict
         "new": found.new,
         "changed": found.changed,
         "again": found.again,
+        **({"updated": found.updated} if found.updated else {}),
         "repeated": found.skipped[SkipReason.REPEAT_IN_RUN.value],
         "skipped": dict(found.skipped),
         "unusable": found.unusable.total(),
@@ -277,6 +282,8 @@ def rehearsal_text(job: str, found: Rehearsal) -> str:
     """`run --dry-run` for people."""
     lines = [f"dry run of {job}: {found.read} rows read, nothing sent, nothing written"]
     lines.append(f"  would send {found.would_send:>8}   {found.new} new, {found.changed} changed, {found.again} again")
+    if found.updated:
+        lines.append(f"  of these   {found.updated:>8}   would be updated: nobody would be engaged")
     lines.append(f"  would skip {found.skipped.total():>8}{_wrapped(_reasons(found.skipped))}")
     codes = [f"{code} ({count})" for code, count in found.unusable.most_common()]
     lines.append(f"  unusable   {found.unusable.total():>8}{_wrapped(codes)}")

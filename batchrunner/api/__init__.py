@@ -13,6 +13,7 @@ from batchrunner.api.codes import ERROR_CODES, ErrorCode, Kind
 from batchrunner.api.exceptions import EXCEPTIONS, read_exception
 from batchrunner.api.parcels import Items, ParcelApi
 from batchrunner.api.requests import PATH, Api, Preview
+from batchrunner.api.steps import ImportApi, StartApi
 
 __all__ = [
     "ERROR_CODES",
@@ -22,10 +23,12 @@ __all__ = [
     "PATH",
     "Api",
     "ErrorCode",
+    "ImportApi",
     "Items",
     "Kind",
     "ParcelApi",
     "Preview",
+    "StartApi",
     "read_answer",
     "read_exception",
 ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from batchrunner.api import Api, ParcelApi, Preview
+from batchrunner.cli.steps import steps_shown
 from batchrunner.clock import Clock
 from batchrunner.config import Job
 from batchrunner.ledger import SqlLedger
@@ -74,7 +77,14 @@ class Shown:
         """Raises ConfigError for an address or a token that can never be sent."""
         self._many = parcel_api(job, token) if in_batches(job) else None
         self._goes_alone = _going_alone(job)
+        self._steps = steps_shown(job, token)
         self._api = self._many.alone if self._many else Api(job.target, token, job.target.call, job.target.format)
+
+    def requests_of(self, claim: Claim) -> list[Preview]:
+        """The requests of a row, in their order."""
+        if self._steps is None:
+            return [self.request_of(claim)]
+        return [api.masked(api.request_for(replace(claim, step=step))) for api, step in self._steps]
 
     def request_of(self, claim: Claim) -> Preview:
         """The request of a row; in a batch, as if it were there by itself."""

@@ -13,10 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
-from batchrunner.api import Api
 from batchrunner.cli.batches import carriage_of, in_batches, parcel_api, taking_parcels
 from batchrunner.cli.broker import attempt_limit_s, broker_line
 from batchrunner.cli.options import state_dir
+from batchrunner.cli.steps import changes_of, engaging_api, in_steps, relay_of, steps_of, taking_steps
 from batchrunner.cli.uploading import seeing_to_files
 from batchrunner.clock import Clock, SystemClock
 from batchrunner.config import Job
@@ -39,6 +39,7 @@ from batchrunner.pipeline import (
     Ended,
     Guard,
     Input,
+    PlainGate,
     Run,
     RunLimits,
     StopRequest,
@@ -173,7 +174,16 @@ def gate_policy(job: Job, again: frozenset[State] = frozenset()) -> GatePolicy:
         repeat_after_ms=None if job.rules.repeat_after is None else milliseconds(job.rules.repeat_after),
         again=again,
         repeat_safe=not job.target.call.engages,
+        holds=job.rules.in_doubt == "hold",
     )
+
+
+def plain_gate(
+    job: Job, ledger: SqlLedger, run: RunId, policy: GatePolicy, stretches: Stretches | None = None
+) -> PlainGate:
+    """The gate for the way that the job's rows take."""
+    way = steps_of(job)
+    return PlainGate(ledger, run, policy, SystemClock(), in_parcels=in_batches(job), stretches=stretches, steps=way)
 
 
 def resends(job: Job) -> bool:
@@ -257,7 +267,7 @@ def window_opener(
     def make_submitter() -> Submitter:
         facts = facts_of(job)
         many = parcel_api(job, token) if in_batches(job) else None
-        api = many.alone if many else Api(job.target, token, job.target.call, job.target.format)
+        api = many.alone if many else engaging_api(job, token)
         transport = broker_line(job, facts) or make_transport(job.target.transport, facts, job.limits.most_in_flight)
         slots = None if limit is None else Slots(limit, clock)
         throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
@@ -266,7 +276,9 @@ def window_opener(
         limit_s = attempt_limit_s(job, facts) or api.attempt_limit_s + (facts.send_timeout_s or 0.0)
         submitter = HttpSubmitter(api, transport, throttle, policy, clock, random.random, limit_s)
         alone = seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s)
-        return alone if many is None else taking_parcels(submitter, alone, many)
+        if many is not None:
+            return taking_parcels(submitter, alone, many)
+        return taking_steps(submitter, alone, job, token, policy) if in_steps(job) else alone
 
     limit_now = None if limit is None else lambda: limit.limit
     return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now, watch)
@@ -315,6 +327,8 @@ def go(
         watch=watch,
         guard=guard,
         carriage=carriage_of(job, ledger, clock),
+        relay=relay_of(job),
+        changes=changes_of(job, ledger),
     ).go()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from batchrunner.api import Preview
 from batchrunner.cli import compose
 from batchrunner.cli.batches import Shown
 from batchrunner.cli.night import looked_at
@@ -74,9 +75,13 @@ def _shown(said: Shown, name: str, judged: Mapped) -> dict[str, Any]:
         return {**where, "unusable": judged.code, "reason": judged.text}
     if isinstance(judged, Filtered):
         return {**where, "skipped": judged.reason.value, "reason": REASONS[judged.reason]}
-    masked = said.request_of(Claim(1, judged, EXAMPLE_ID, 0))
+    first, *then = map(_request_values, said.requests_of(Claim(1, judged, EXAMPLE_ID, 0)))
+    return {**where, **first, **({"then": then[0]} if then else {})}
+
+
+def _request_values(masked: Preview) -> dict[str, Any]:
     headers = [list(header) for header in masked.headers]
-    return {**where, "method": masked.method, "url": masked.url, "headers": headers, "body": masked.body}
+    return {"method": masked.method, "url": masked.url, "headers": headers, "body": masked.body}
 
 
 def _preview_text(shown: dict[str, Any]) -> str:
@@ -85,5 +90,10 @@ def _preview_text(shown: dict[str, Any]) -> str:
         return f"{head}\nunusable ({shown['unusable']}): {shown['reason']}"
     if "skipped" in shown:
         return f"{head}\nskipped ({shown['skipped']}): {shown['reason']}"
+    then = f"\n\nand then\n{_request_text(shown['then'])}" if "then" in shown else ""
+    return f"{head}\n{_request_text(shown)}{then}"
+
+
+def _request_text(shown: dict[str, Any]) -> str:
     headers = "\n".join(f"{name}: {value}" for name, value in shown["headers"])
-    return f"{head}\n{shown['method']} {shown['url']}\n{headers}\n\n{shown['body']}"
+    return f"{shown['method']} {shown['url']}\n{headers}\n\n{shown['body']}"

@@ -12,13 +12,11 @@ import click
 
 from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, asked, sending_options, target
-from batchrunner.cli.batches import in_batches
 from batchrunner.cli.leftovers import Leftovers, gone, leftovers
 from batchrunner.cli.locate import find_sources
 from batchrunner.cli.options import ending_well, job_argument, logging_options
 from batchrunner.cli.telling import notifying
 from batchrunner.cli.work import Work, rehearsed, tell
-from batchrunner.clock import SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import LedgerError, ResultError, UsageError
 from batchrunner.gate import GatePolicy
@@ -84,7 +82,7 @@ def _retry(job: Job, token: str, of_run: str | None, wanted: Wanted, wish: Asked
         plan = _plan(job, work.ledger, of_run, wanted, stop)
         compose.raise_if_stopped(stop)
         work.begin("retry", [*plan.sources, *plan.leftovers.sources])
-        plain = PlainGate(work.ledger, work.run, plan.policy, work.clock, in_parcels=in_batches(job))
+        plain = compose.plain_gate(job, work.ledger, work.run, plan.policy)
         retry_gate, gate = _gates(plan, plain)
         ended = work.go(feed([*plan.inputs, *plan.leftovers.inputs], gate, watch=work.watch))
         return work.end(_over(work, plan, retry_gate, gate, ended))
@@ -109,7 +107,7 @@ def _over(work: Work, plan: _Plan, retry_gate: RetryGate, gate: LeftoverGate, en
 
 
 def _rehearse(job: Job, ledger: SqlLedger, plan: _Plan, wish: Asked) -> None:
-    plain = PlainGate(ledger, RunId(0), plan.policy, SystemClock(), in_parcels=in_batches(job))
+    plain = compose.plain_gate(job, ledger, RunId(0), plan.policy)
     _, gate = _gates(plan, plain)
     sources, inputs = [*plan.sources, *plan.leftovers.sources], [*plan.inputs, *plan.leftovers.inputs]
     rehearsed(job, sources, feed(inputs, gate), ledger, wish)

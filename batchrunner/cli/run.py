@@ -12,19 +12,17 @@ import click
 
 from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, asked, sending_options, target
-from batchrunner.cli.batches import in_batches
 from batchrunner.cli.night import Night, this_night
 from batchrunner.cli.options import ending_well, job_argument, logging_options, sources_argument
 from batchrunner.cli.telling import notifying
 from batchrunner.cli.work import Work, rehearsed, tell, tell_event
-from batchrunner.clock import SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import LedgerError
 from batchrunner.ledger import SqlLedger
 from batchrunner.mapping import mapping_text
 from batchrunner.model import RunId
 from batchrunner.nights import NightEvent
-from batchrunner.pipeline import Ended, Input, PlainGate, StopRequest, Stretches, feed
+from batchrunner.pipeline import Ended, Input, StopRequest, Stretches, feed
 from batchrunner.report import Summary
 
 
@@ -90,8 +88,7 @@ def _send(
         # Agreed for the whole file: a trial of a few rows is no consent for the rest.
         work.ledger.retire_mappings(job.name, but=mapping_text(job))
     known = compose.stretches_of(job, work.ledger, work.run)
-    policy = compose.gate_policy(job)
-    gate = PlainGate(work.ledger, work.run, policy, work.clock, in_parcels=in_batches(job), stretches=known)
+    gate = compose.plain_gate(job, work.ledger, work.run, compose.gate_policy(job), known)
     ended = work.go(night.counted(feed(inputs, gate, wish.limit, watch=work.watch, stretches=known)))
     ended = _kept(known, ended)
     ended = night.over(work.ledger, work.run, sources, ended, whole=wish.limit is None)
@@ -112,5 +109,5 @@ def _kept(known: Stretches | None, ended: Ended) -> Ended:
 def _rehearse(job: Job, sources: Sequence[compose.OpenSource], inputs: Sequence[Input], wish: Asked) -> None:
     with SqlLedger.for_reading(wish.ledger) as ledger:
         known = compose.stretches_of(job, ledger, RunId(0))
-        gate = PlainGate(ledger, RunId(0), compose.gate_policy(job), SystemClock(), in_parcels=in_batches(job))
+        gate = compose.plain_gate(job, ledger, RunId(0), compose.gate_policy(job))
         rehearsed(job, sources, feed(inputs, gate, wish.limit, stretches=known), ledger, wish)

@@ -19,6 +19,7 @@ from batchrunner.cli.exits import Exit, of_error, of_totals
 from batchrunner.cli.guarding import guards, lock, watched
 from batchrunner.cli.night import note
 from batchrunner.cli.options import say_json, state_dir
+from batchrunner.cli.steps import changes_of
 from batchrunner.cli.whole import SUMMARY, complete_last
 from batchrunner.clock import SystemClock
 from batchrunner.config import Job
@@ -162,7 +163,8 @@ def rehearsed(
 ) -> None:
     """`--dry-run`: count what a run would do, and tell."""
     with Bar(_size(sources), job.name, shown=asked.bar) as bar:
-        found = rehearse(batches, ledger, lambda batch: bar.update(batch.position, Totals(), 0))
+        shown, now_ms = lambda batch: bar.update(batch.position, Totals(), 0), SystemClock().now_ms()
+        found = rehearse(batches, ledger, shown, changes_of(job, ledger), now_ms)
     if asked.output == "json":
         say_json(rehearsal_values(job.name, [one.name for one in sources], found))
     else:

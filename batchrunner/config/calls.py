@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from pydantic_core import PydanticCustomError
 
-from batchrunner.endpoints import ENDPOINTS, FLAGS
+from batchrunner.endpoints import DEFAULT, ENDPOINTS, FLAGS
 
 EndpointName = Literal[
     "workflows/import_and_start",
@@ -40,7 +40,9 @@ class NamesCall(Protocol):
 def check_numbers_of(target: NamesCall) -> None:
     """The numbers that the call wants are there, and no others. Raises PydanticCustomError."""
     call = ENDPOINTS[target.endpoint]
-    wanted = {"workflow_id": "no" if call.scenario is None else "must", "db_id": call.database}
+    # Whether the default call wants the database depends on more than `[target]`: see `check_steps`.
+    database = "may" if call == DEFAULT else call.database
+    wanted = {"workflow_id": "no" if call.scenario is None else "must", "db_id": database}
     for name, wish in wanted.items():
         context, given = {"name": name, "call": call.name}, getattr(target, name) is not None
         if wish == "must" and not given:

@@ -26,6 +26,7 @@ from batchrunner.config.quantities import Duration, InFlight, MaxErrors, RateTex
 from batchrunner.config.rabbit import RabbitTable
 from batchrunner.config.repair import RepairTable
 from batchrunner.config.schedule import ScheduleTable
+from batchrunner.config.steps import Mode, OnChange, check_steps
 from batchrunner.config.units import MOST_IN_FLIGHT
 from batchrunner.endpoints import DEFAULT, ENDPOINTS, Endpoint
 
@@ -135,6 +136,10 @@ class TargetTable(_Table):
     url: str = Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", description="Of the platform, without /api.")
     endpoint: EndpointName = Field(
         default="workflows/import_and_start", description="The call that is made for each row."
+    )
+    mode: Mode = Field(
+        default="single",
+        description="split: import the profile first, then engage it by a request of its own. single: in one.",
     )
     format: Literal["json", "xml"] = Field(default="json", description="Of requests and answers.")
     workflow_id: int | None = Field(
@@ -278,6 +283,11 @@ class RulesTable(_Table):
         default=timedelta(days=1), description="Upload a file anew when its key on the platform is older than this."
     )
     repeat_after: Duration | None = Field(default=None, description="Forget accepted rows after this.")
+    on_change: OnChange = Field(
+        default="engage",
+        description="A row that has changed, about a person who was engaged before. engage: like any other row. "
+        "update: import it, and engage nobody. skip: leave it out.",
+    )
     in_doubt: Literal["resend", "hold"] = Field(
         default="resend",
         description="resend: send again under the same Request-ID while the installation recognises it. "
@@ -371,6 +381,7 @@ class Job(_Table):
     @model_validator(mode="after")
     def _parts_of_the_call(self) -> Self:
         check_parts(self.target, self.request)
+        check_steps(self.target, self.rules, broker=self.rabbitmq is not None)
         if self.batch.model_fields_set and self.target.call.item is None:
             raise PydanticCustomError(
                 "batch", "[batch] goes with the calls about many profiles; remove it, or choose one by target.endpoint"

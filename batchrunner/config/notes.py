@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchrunner.config.job import SEARCH_FIELDS, Job
+from batchrunner.config.steps import notes_on_steps
 
 
 def notes_on(job: Job) -> Iterator[str]:
     """A sentence each."""
     yield from _unused_search(job)
     yield from _goes_alone(job)
+    yield from notes_on_steps(job.target, job.rules)
     call = job.target.call
     if call.sure == "inferred":
         yield (

@@ -20,6 +20,7 @@ from batchrunner.model import (
     Settled,
     State,
     Totals,
+    Updating,
 )
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
@@ -82,7 +83,7 @@ def settled_values(run: RunId, settled: Sequence[Settled]) -> list[tuple[Any, ..
     """The values of outcomes, in the order of `statements.SETTLE`."""
     return [
         (
-            *_ending(one.outcome),
+            *(_ending(one.outcome) if one.claim.step is None else ending_in_steps(one)),
             one.replayed,
             min(one.attempts, 32_767),
             run,
@@ -106,6 +107,17 @@ def _ending(outcome: Outcome) -> tuple[int, str | None, bytes | None]:
             return _FAILED, outcome.code[:40], None
         case InDoubt():
             return _IN_DOUBT, outcome.code[:40], None
+
+
+UPDATED = "updated"
+"""The code of an accepted entry by which nobody was engaged."""
+
+
+def ending_in_steps(one: Settled) -> tuple[int, str | None, bytes | None]:
+    """How an entry ends that did not go by the job's own call."""
+    state, code, profile_id = _ending(one.outcome)
+    updated = state == _ACCEPTED and isinstance(one.claim.step, Updating)
+    return state, UPDATED if updated else code, profile_id
 
 
 def pack_totals(totals: Totals) -> str:

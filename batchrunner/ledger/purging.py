@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
 
 from batchrunner.ledger.database import saying, transaction
-from batchrunner.ledger.schema import entries, live, loads, runs, sources, stretches, tasks, unfinished
+from batchrunner.ledger.schema import entries, live, loads, runs, sources, steps, stretches, tasks, unfinished
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import RunId, State
 
@@ -118,6 +118,7 @@ class Purge:
             with saying(self._path):
                 waiting += self._count(run, unfinished)
         with saying(self._path), transaction(self._connection):
+            self._connection.execute(delete(steps).where(steps.c.run_id.in_(old), ~_in_doubt_at_it()))
             empty = self._empty_runs(old)
             self._connection.execute(delete(tasks).where(tasks.c.run_id.in_(old)))
             self._connection.execute(delete(sources).where(sources.c.run_id.in_(empty)))
@@ -204,6 +205,13 @@ class Purge:
         last = select(func.max(runs.c.id)).where(runs.c.job == self._job)
         found: int | None = self._connection.execute(last).scalar()
         return found
+
+
+def _in_doubt_at_it() -> ColumnElement[bool]:
+    """Steps whose entry somebody still asks for: by one that a person has decided about, nothing is told any more."""
+    here = [getattr(entries.c, name) == getattr(steps.c, name) for name in ("run_id", "source_no", "row_number")]
+    states = [int(state) for state in (State.CLAIMED, State.IN_DOUBT, State.RESEND)]
+    return exists().where(*here, live, entries.c.state.in_(states))
 
 
 def _remembered() -> ColumnElement[bool]:

@@ -11,6 +11,7 @@
     stretches                which entries rows have that came one after the other, by a digest of their cells
     uploads                   what the platform calls files that it has
     tasks                     what it calls rows that it has queued
+    steps                     where an entry stands that goes by more than one request
 
 An entry holds digests, ids and codes: never a payload, an address or a token. Rows that the gate held back and rows
 that never became requests are counted in `runs.totals` only, so a nightly file that repeats itself adds nothing.
@@ -259,6 +260,26 @@ def _stretches(connection: Connection) -> None:
     metadata.create_all(connection, tables=[stretches])
 
 
+# At which step a row is that does not go by the job's own call; only while it is under way or in doubt.
+steps = Table(
+    "steps",
+    metadata,
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("source_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("row_number", BigInteger, primary_key=True, autoincrement=False),
+    Column("request_id", LargeBinary(16), nullable=False),  # of the step: what is noted of another one does not count
+    Column("step", SmallInteger, nullable=False),
+    Column("doubtful", Boolean, nullable=False),  # something before this step may have engaged the person
+    Column("profile_id", Text),  # whole: the next request is about it
+    sqlite_with_rowid=False,
+)
+
+
+def _steps(connection: Connection) -> None:
+    """Rows that go by more than one request."""
+    metadata.create_all(connection, tables=[steps])
+
+
 MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     _nights,
     _slots,
@@ -267,6 +288,7 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     _parcels,
     _tasks,
     _stretches,
+    _steps,
 )
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 

@@ -17,12 +17,16 @@ from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import DAMAGED, IN_MEMORY, locate, open_database, reading, saying, transaction
 from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
+from batchrunner.ledger.people import find_engaged
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
+from batchrunner.ledger.steps import find_steps, note_steps
 from batchrunner.ledger.stretches import knows_stretch, note_stretches
 from batchrunner.model import (
     MAY_HAVE_ARRIVED,
     Claim,
+    Engaged,
+    EntryRef,
     Key,
     ParcelRecord,
     RequestId,
@@ -31,6 +35,7 @@ from batchrunner.model import (
     Shape,
     Source,
     State,
+    Step,
     Stretch,
     Totals,
     Who,
@@ -254,6 +259,7 @@ class SqlLedger:
                 self._statements.insert_claims(codec.claim_values(run, claims))
             if onward is not None:
                 note_onward(self.connection, run, onward)
+                note_steps(self.connection, run, settled, claims, onward.claims)
             self._statements.note_totals([(codec.pack_totals(totals), run)])
             self.watch.lap("claim")
         self.watch.lap("commit")
@@ -272,6 +278,17 @@ class SqlLedger:
         """Remember those whose every entry is accepted by now; durable on return."""
         with saying(self.path), transaction(self.connection):
             note_stretches(self.connection, run, stretches)
+
+    def steps(self, standing: Collection[Standing]) -> Mapping[EntryRef, Step]:
+        """At which step these entries stand; those that went by the job's call are absent."""
+        with saying(self.path):
+            asked = {one.ref: codec.pack_request_id(one.request_id) for one in standing}
+            return find_steps(self.connection, asked)
+
+    def engaged(self, people: Collection[Who], since_ms: int) -> Mapping[Who, Engaged]:
+        """Who of these was engaged by a request that was claimed no earlier, or may have been; others are absent."""
+        with saying(self.path):
+            return find_engaged(self.connection, people, since_ms)
 
     def knows_shape(self, shape: Shape) -> bool:
         """Whether an answer to a request of this shape was ever understood."""

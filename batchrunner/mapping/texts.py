@@ -47,6 +47,8 @@ def _call(job: Job) -> dict[str, object]:
     """What is asked for. The call itself only where it is not the first one that there was, as in `_request`."""
     target = job.target
     numbers = {name: number for name in _NUMBERS if (number := getattr(target, name)) is not None}
+    if target.call.database == "no":  # it is for the steps of other calls, and keys know nothing of it
+        numbers.pop("db_id", None)
     return numbers if target.call.family == DEFAULT.family else {"call": target.call.family, **numbers}
 
 
@@ -102,10 +104,12 @@ def job_from_mapping_text(text: str, job: Job) -> Job:
 
 
 def _table(mapping: Mapping[str, Any], job: Job) -> dict[str, object]:
-    target = {name: getattr(job.target, name) for name in job.target.model_fields_set if name not in _NUMBERS}
+    # The way that requests take is not told by keys: everything is compared as if it went in one step.
+    other = {*_NUMBERS, "mode"}
+    target = {name: getattr(job.target, name) for name in job.target.model_fields_set if name not in other}
     numbers = {name: mapping[name] for name in _NUMBERS if name in mapping}
     installation = mapping["installation"]
-    rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set if name != "when"}
+    rules = {name: getattr(job.rules, name) for name in job.rules.model_fields_set - {"when", "on_change"}}
     return {
         "name": mapping["name"],
         "source": job.source,

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from batchrunner.pipeline.admission import Admission, Batch
 from batchrunner.pipeline.carriage import Carriage
+from batchrunner.pipeline.changes import Changes
 from batchrunner.pipeline.feed import Input, PlainGate, feed, in_file_order
 from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
+from batchrunner.pipeline.relay import Relay
 from batchrunner.pipeline.retry import LeftoverGate, RetryGate
 from batchrunner.pipeline.run import Ended, Guard, Run, RunLimits
+from batchrunner.pipeline.steps import NO_STEPS, Steps
 from batchrunner.pipeline.stops import StopRequest
 from batchrunner.pipeline.stretches import Stretches
 from batchrunner.pipeline.window import Window
 
 __all__ = [
+    "NO_STEPS",
     "Admission",
     "Batch",
     "Carriage",
+    "Changes",
     "Ended",
     "Guard",
     "Input",
     "LeftoverGate",
     "PlainGate",
     "Rehearsal",
+    "Relay",
     "RetryGate",
     "Run",
     "RunLimits",
+    "Steps",
     "StopRequest",
     "Stretches",
     "Window",

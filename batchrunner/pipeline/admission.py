@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from batchrunner.gate import Decision, Hold
+from batchrunner.gate import Decision, Hold, SendNew, SendSame
 from batchrunner.model import (
     EntryRef,
     Filtered,
@@ -21,6 +21,7 @@ from batchrunner.model import (
     RequestId,
     Skipped,
     SkipReason,
+    Step,
     Unusable,
     Value,
     Who,
@@ -44,6 +45,22 @@ class Judgement(Value, frozen=True):
     takes_over: tuple[EntryRef, ...] = ()
     parcel: ParcelRecord | None = None
     """The earlier claim left as part of it, so it can only be repeated with all the others."""
+    step: Step | None = None
+    """Where it goes on from, or what it is to be, where that is not the job's call."""
+
+
+NEW = Judgement(SendNew())
+"""Of nearly every row of a first run."""
+
+HELD = {reason: Judgement(Hold(reason)) for reason in SkipReason}
+"""Of nearly every row of a second one."""
+
+
+def apart(judgement: Judgement) -> Judgement:
+    """What becomes of a row whose earlier request cannot be made again as it was."""
+    if isinstance(judgement.decision, SendSame) and judgement.decision.or_new:
+        return Judgement(NEW.decision, doubtful=judgement.doubtful, takes_over=judgement.takes_over)
+    return HELD[SkipReason.IN_DOUBT]
 
 
 class Candidate(Value, frozen=True):

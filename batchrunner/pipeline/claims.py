@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batchrunner.gate import SendSame, within_window
-from batchrunner.model import Claim, Failed, InDoubt, RequestId, Settled
+from batchrunner.model import Claim, Failed, InDoubt, Parcel, RequestId, Settled
 from batchrunner.pipeline.admission import Candidate
 from batchrunner.request_ids import new_request_ids
 
@@ -28,7 +28,13 @@ def claim_of(candidate: Candidate, fresh: RequestId, now_ms: int) -> Claim:
         judgement.doubtful,
         resent=same,
         takes_over=judgement.takes_over,
+        step=judgement.step,
     )
+
+
+def each_of(loads: Sequence[Claim | Parcel]) -> list[Claim]:
+    """The claims, one by one, of what leaves alone or together."""
+    return [claim for load in loads for claim in ((load,) if isinstance(load, Claim) else load.claims)]
 
 
 def too_late(candidate: Candidate, now_ms: int, window_ms: int) -> bool:

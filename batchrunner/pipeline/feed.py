@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec.structs import replace
 
 from batchrunner.clock import Clock
-from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame, judge
-from batchrunner.model import EntryRef, Known, Mapped, ParcelRecord, Request, RequestId, RunId, SkipReason, State, Who
-from batchrunner.pipeline.admission import ROWS_A_QUESTION, Batch, Judged, Judgement
+from batchrunner.gate import Decision, GatePolicy, Hold, SendSame, judge
+from batchrunner.model import (
+    EntryRef,
+    Key,
+    Known,
+    Mapped,
+    ParcelRecord,
+    Request,
+    RequestId,
+    RunId,
+    SkipReason,
+    State,
+    Who,
+)
+from batchrunner.pipeline.admission import HELD, NEW, ROWS_A_QUESTION, Batch, Judged, Judgement, apart
+from batchrunner.pipeline.steps import NO_STEPS, Steps, resumed
 from batchrunner.pipeline.stretches import Stretches
 from batchrunner.ports import Ledger, Mapper, Reader, Standing
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
@@ -32,14 +45,8 @@ class Input:
     """Damaged cells that the mapper has met so far."""
 
 
-NEW = Judgement(SendNew())
-"""Of nearly every row of a first run."""
-
 _ENDED_BADLY = (State.FAILED, State.REJECTED)
 _NONE: set[EntryRef] = set()
-
-HELD = {reason: Judgement(Hold(reason)) for reason in SkipReason}
-"""Of nearly every row of a second one."""
 
 
 _DOUBTFUL = (State.CLAIMED, State.IN_DOUBT, State.RESEND)
@@ -56,7 +63,7 @@ class Gatekeeper(Protocol):
 class PlainGate:
     """The gate of `run`: every row of the file is judged by its key."""
 
-    def __init__(  # noqa: PLR0913  the composition root names every part
+    def __init__(  # noqa: PLR0913  what a run can do, beside what it is
         self,
         ledger: Ledger,
         run: RunId,
@@ -65,6 +72,7 @@ class PlainGate:
         *,
         in_parcels: bool = False,
         stretches: Stretches | None = None,
+        steps: Steps = NO_STEPS,
     ) -> None:
         """Judge for this run. With `in_parcels`, the run can repeat a request about many rows.
 
@@ -72,6 +80,7 @@ class PlainGate:
         """
         self._in_parcels = in_parcels
         self._stretches = stretches
+        self._steps = steps
         self._ledger = ledger
         self._run = run
         self._policy = policy
@@ -91,7 +100,24 @@ class PlainGate:
             else (row, self._judgement(known, replaced, now_ms) if (known := standing.get(row.key)) else NEW)
             for row in rows
         ]
-        return self._as_they_left(judged) if any(one.state in _DOUBTFUL for one in standing.values()) else judged
+        doubtful = {key: stands for key, stands in standing.items() if stands.state in _DOUBTFUL}
+        return self._as_they_left(self._at_their_steps(judged, doubtful, now_ms)) if doubtful else judged
+
+    def _at_their_steps(self, judged: list[Judged], doubtful: Mapping[Key, Standing], now_ms: int) -> list[Judged]:
+        """What is in doubt about a row is the one request that it had come to."""
+        steps = self._ledger.steps(doubtful.values())
+        if not steps and not self._steps.split:
+            return judged
+        again = {
+            key: resumed(
+                self.judgement(one, now_ms), steps.get(one.ref), self._steps, self._harmless_judgement(one, now_ms)
+            )
+            for key, one in doubtful.items()
+        }
+        return [(one[0], again.get(one[0].key, one[1])) if isinstance(one, tuple) else one for one in judged]
+
+    def _harmless_judgement(self, standing: Standing, now_ms: int) -> Judgement:
+        return _judgement_of(judge(standing, self._run, self._policy.of_harmless, now_ms), standing)
 
     def _as_they_left(self, judged: list[Judged]) -> list[Judged]:
         """What left together is answered together: under its Request-ID, only the very same may leave again."""
@@ -128,20 +154,16 @@ class PlainGate:
 
     def judgement(self, standing: Standing, now_ms: int) -> Judgement:
         """Decide about one key, and say what a claim would carry over from the entry it takes over."""
-        decision = judge(standing, self._run, self._policy, now_ms)
-        if isinstance(decision, Hold):
-            return HELD[decision.reason]
-        doubtful = standing.state in _DOUBTFUL
-        if isinstance(decision, SendSame):
-            return Judgement(decision, standing.request_id, standing.requested_at_ms, doubtful, (standing.ref,))
-        return Judgement(decision, doubtful=doubtful, takes_over=(standing.ref,))
+        return _judgement_of(judge(standing, self._run, self._policy, now_ms), standing)
 
 
-def apart(judgement: Judgement) -> Judgement:
-    """What becomes of a row whose earlier request cannot be made again as it was."""
-    if isinstance(judgement.decision, SendSame) and judgement.decision.or_new:
-        return Judgement(NEW.decision, doubtful=judgement.doubtful, takes_over=judgement.takes_over)
-    return HELD[SkipReason.IN_DOUBT]
+def _judgement_of(decision: Decision, standing: Standing) -> Judgement:
+    if isinstance(decision, Hold):
+        return HELD[decision.reason]
+    doubtful = standing.state in _DOUBTFUL
+    if isinstance(decision, SendSame):
+        return Judgement(decision, standing.request_id, standing.requested_at_ms, doubtful, (standing.ref,))
+    return Judgement(decision, doubtful=doubtful, takes_over=(standing.ref,))
 
 
 def feed(  # noqa: PLR0913  the composition root names every part

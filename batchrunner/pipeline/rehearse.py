@@ -11,8 +11,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from batchrunner.gate import Hold
-from batchrunner.model import MAY_HAVE_ARRIVED, Filtered, Key, Known, Mapped, Request, SkipReason, Unusable, Who
-from batchrunner.pipeline.admission import Batch
+from batchrunner.model import (
+    MAY_HAVE_ARRIVED,
+    Engaged,
+    Filtered,
+    Key,
+    Known,
+    Mapped,
+    Request,
+    SkipReason,
+    Unusable,
+    Who,
+)
+from batchrunner.pipeline.admission import Batch, Judgement
+from batchrunner.pipeline.changes import Changes, is_open
 from batchrunner.pipeline.feed import Input
 from batchrunner.ports import Ledger, Mapper
 
@@ -38,6 +50,8 @@ class Rehearsal:
     """Would be sent again: it failed, is in doubt or was asked for."""
     skipped: Counter[str] = field(default_factory=Counter)
     """Would be held back, by reason; `repeat_in_run` are repeats inside the file."""
+    updated: int = 0
+    """Of those that would be sent: nobody would be engaged, for the person was before."""
     unusable: Counter[str] = field(default_factory=Counter)
     """By code."""
 
@@ -47,42 +61,81 @@ class Rehearsal:
         return self.new + self.changed + self.again
 
 
-def rehearse(batches: Iterator[Batch], people: KnowsPeople, on_batch: Callable[[Batch], None]) -> Rehearsal:
-    """Count what a run over these batches would do."""
-    found = Rehearsal()
-    seen: set[Key] = set()
-    for batch in batches:
-        fresh = _count(batch, found, seen)
-        known = people.known_people(fresh)
+class _Counting:
+    """One rehearsal."""
+
+    def __init__(self, people: KnowsPeople, changes: Changes | None, now_ms: int) -> None:
+        self.found = Rehearsal()
+        self._people = people
+        self._changes = changes
+        self._now_ms = now_ms
+        self._seen: set[Key] = set()
+        self._served: set[Who] = set()
+
+    def count(self, batch: Batch) -> None:
+        """Count the rows of a batch."""
+        self.found.read += batch.rows
+        would_send = [judged for judged in batch.judged if isinstance(judged, tuple) and self._passes(*judged)]
+        for judged in batch.judged:
+            if isinstance(judged, Unusable):
+                self.found.unusable[judged.code] += 1
+            elif isinstance(judged, Filtered | Known):
+                self.found.skipped[judged.reason.value] += judged.rows if isinstance(judged, Known) else 1
+        if self._changes is not None:
+            would_send = self._those_that_engage(would_send, self._changes)
+        self.found.again += sum(bool(judgement.takes_over) for _, judgement in would_send)
+        fresh = [request.who for request, judgement in would_send if not judgement.takes_over]
+        known = self._people.known_people(fresh)
         changed = sum(who in known for who in fresh)
-        found.changed += changed
-        found.new += len(fresh) - changed
-        on_batch(batch)
-    return found
+        self.found.changed += changed
+        self.found.new += len(fresh) - changed
 
-
-def _count(batch: Batch, found: Rehearsal, seen: set[Key]) -> list[Who]:
-    """Count what the gate alone decides; whom the other rows are about comes back."""
-    fresh: list[Who] = []
-    found.read += batch.rows
-    for judged in batch.judged:
-        if isinstance(judged, Unusable):
-            found.unusable[judged.code] += 1
-            continue
-        if isinstance(judged, Filtered | Known):
-            found.skipped[judged.reason.value] += judged.rows if isinstance(judged, Known) else 1
-            continue
-        request, judgement = judged
+    def _passes(self, request: Request, judgement: Judgement) -> bool:
+        """What the gate alone decides."""
+        repeated = request.key in self._seen
+        self._seen.add(request.key)
         if isinstance(judgement.decision, Hold):
-            found.skipped[judgement.decision.reason.value] += 1
-        elif request.key in seen:
-            found.skipped[SkipReason.REPEAT_IN_RUN.value] += 1
-        elif judgement.takes_over:
-            found.again += 1
-        else:
-            fresh.append(request.who)
-        seen.add(request.key)
-    return fresh
+            self.found.skipped[judgement.decision.reason.value] += 1
+            return False
+        if repeated:
+            self.found.skipped[SkipReason.REPEAT_IN_RUN.value] += 1
+        return not repeated
+
+    def _those_that_engage(
+        self, rows: Sequence[tuple[Request, Judgement]], changes: Changes
+    ) -> list[tuple[Request, Judgement]]:
+        """The others are counted: they would be updated or skipped, as the second row about a person would."""
+        known = changes.known([request.who for request, judgement in rows if is_open(judgement)], self._now_ms)
+        engaging = []
+        for request, judgement in rows:
+            who = request.who
+            engaged = Engaged.CERTAINLY if who in self._served else known.get(who)
+            self._served.add(who)
+            if engaged is None or not is_open(judgement):
+                engaging.append((request, judgement))
+            elif engaged is Engaged.PERHAPS:
+                self.found.skipped[SkipReason.IN_DOUBT.value] += 1
+            elif changes.skips:
+                self.found.skipped[SkipReason.CHANGED.value] += 1
+            else:
+                self.found.changed += 1
+                self.found.updated += 1
+        return engaging
+
+
+def rehearse(
+    batches: Iterator[Batch],
+    people: KnowsPeople,
+    on_batch: Callable[[Batch], None],
+    changes: Changes | None = None,
+    now_ms: int = 0,
+) -> Rehearsal:
+    """Count what a run over these batches would do, now."""
+    counting = _Counting(people, changes, now_ms)
+    for batch in batches:
+        counting.count(batch)
+        on_batch(batch)
+    return counting.found
 
 
 # --- the guard -----------------------------------------------------------------------------------

@@ -30,12 +30,13 @@ from batchrunner.model import (
     SkipReason,
     Totals,
 )
-from batchrunner.pipeline.admission import Admission, Candidate, Taken
+from batchrunner.pipeline.admission import Admission, Candidate, Taken, apart
 from batchrunner.pipeline.balance import imbalance
 from batchrunner.pipeline.carriage import Carriage
-from batchrunner.pipeline.claims import claim_of, claims_of, too_late, unsent
-from batchrunner.pipeline.feed import apart
+from batchrunner.pipeline.changes import Changes, Held
+from batchrunner.pipeline.claims import claim_of, claims_of, each_of, too_late, unsent
 from batchrunner.pipeline.packing import Packed
+from batchrunner.pipeline.relay import Relay
 from batchrunner.pipeline.stops import StopRequest, refused_every_row, too_many_errors
 from batchrunner.pipeline.tally import Tally
 from batchrunner.pipeline.window import Window
@@ -119,8 +120,10 @@ class Run:
         watch: Stopwatch = UNWATCHED,
         guard: Guard | None = None,
         carriage: Carriage | None = None,
+        relay: Relay | None = None,
+        changes: Changes | None = None,
     ) -> None:
-        """Hold the parts; `go` does the work. Without a carriage, each row goes by itself."""
+        """Hold the parts; `go` does the work. Without carriage and relay, each row goes by itself and in one step."""
         self._run = run
         self._ledger = ledger
         self._admission = admission
@@ -133,6 +136,8 @@ class Run:
         self._watch = watch
         self._guard = guard
         self._carriage = carriage
+        self._relay = relay
+        self._changes = changes
         self._taken_up = 0
         self._full = False
         self._tally = Tally()
@@ -217,40 +222,47 @@ class Run:
 
     # --- rows that leave together ----------------------------------------------------------------------
 
-    def _unloaded(self, ends: list[Settled]) -> tuple[list[Settled], list[Parcel]]:
-        """Which rows have ended, and the parcels that leave in the place of others."""
-        if self._carriage is None or not ends:
+    def _unloaded(self, ends: list[Settled]) -> tuple[list[Settled], Sequence[Claim | Parcel]]:
+        """Which rows have ended, and what leaves for those that have not."""
+        carrier = self._carriage or self._relay
+        if carrier is None or not ends:
             return ends, []
-        ended, onward = self._carriage.unload(ends, self._clock.now_ms())
+        onward: Sequence[Claim | Parcel]
+        ended, onward = carrier.unload(ends, self._clock.now_ms())
         self._tally.went_on(sum(end.requests for end in ends) - sum(end.requests for end in ended))
-        if self._carriage.trouble is not None:
-            self._stop_because(self._carriage.trouble)
+        self._tally.updated(0 if self._relay is None else self._relay.updated(ended))
+        if carrier.trouble is not None:
+            self._stop_because(carrier.trouble)
         if self._given_up:  # nothing could send them any more
-            return ended + [unsent(claim) for parcel in onward for claim in parcel.claims], []
+            return ended + [unsent(claim) for claim in each_of(onward)], []
         return ended, onward
 
-    def _loaded(self, taken: Taken, onward: list[Parcel]) -> tuple[Taken, _Out]:
+    def _loaded(self, taken: Taken, onward: Sequence[Claim | Parcel]) -> tuple[Taken, _Out]:
         """The claims to be made, as they are to leave; and `taken` without what waits for company."""
         if self._carriage is None:
             claims = claims_of(taken.candidates, self._clock.now_ms())
-            return taken, _Out(claims, claims)
+            if self._relay is None:
+                return taken, _Out(claims, claims)
+            begun = self._relay.begun(claims)
+            return taken, _Out(begun, [*begun, *onward], Onward(each_of(onward)))
+        halves = [one for one in onward if isinstance(one, Parcel)]  # a carriage knows nothing else
         if self._stopping():
-            return Taken([], taken.skipped, taken.unusable), _Out([], onward, self._noted([], onward))
+            return Taken([], taken.skipped, taken.unusable), _Out([], halves, self._noted([], halves))
         packed = self._packed(taken)
         now_ms = self._clock.now_ms()
         alone = claims_of(packed.alone, now_ms)
         groups = self._carriage.claims(packed.groups, lambda one, request_id: claim_of(one, request_id, now_ms))
         claims = [*alone, *chain.from_iterable(groups)]
-        parcels = [*(Parcel(tuple(group)) for group in groups), *onward]
+        parcels = [*(Parcel(tuple(group)) for group in groups), *halves]
         candidates = [*packed.alone, *chain.from_iterable(packed.groups)]
-        out = _Out(claims, [*alone, *parcels], self._noted(parcels, onward))
+        out = _Out(claims, [*alone, *parcels], self._noted(parcels, halves))
         return Taken(candidates, taken.skipped, taken.unusable), out
 
     def _noted(self, parcels: Sequence[Parcel], onward: Sequence[Parcel]) -> Onward:
         if self._carriage is None:
             return Onward()
         records = self._carriage.records([one.claims for one in parcels or onward])
-        return Onward([claim for parcel in onward for claim in parcel.claims], records, self._carriage.tasks())
+        return Onward(each_of(onward), records, self._carriage.tasks())
 
     def _packed(self, taken: Taken) -> Packed:
         """What may be claimed now; what cannot leave as it did before is held back, or sent anew where that is safe."""
@@ -331,17 +343,25 @@ class Run:
     # --- claims ----------------------------------------------------------------------------------------
 
     def _still_safe(self, taken: Taken) -> Taken:
-        """Hold back what waited so long that the platform might not recognise its Request-ID any more."""
+        """Hold back what the platform might not recognise any more, and what the job does not ask for."""
         now_ms, window_ms = self._clock.now_ms(), self._limits.window_ms
         late = [one for one in taken.candidates if one.judgement.request_id and too_late(one, now_ms, window_ms)]
-        if not late:
+        taken = self._without(taken, [(one, SkipReason.WINDOW) for one in late])
+        if self._changes is None or not taken.candidates:
             return taken
-        self._admission.claimed(late)
-        for candidate in late:
-            self._admission.landed(candidate.request.who)
-        skipped = [Skipped(candidate.request, SkipReason.WINDOW) for candidate in late]
-        in_time = [one for one in taken.candidates if not too_late(one, now_ms, window_ms)]
-        return Taken(in_time, [*taken.skipped, *skipped], taken.unusable)
+        kept, held = self._changes.look(taken.candidates, now_ms)
+        return self._without(Taken(kept, taken.skipped, taken.unusable), held)
+
+    def _without(self, taken: Taken, held: Sequence[Held]) -> Taken:
+        if not held:
+            return taken
+        self._admission.claimed([one for one, _ in held])
+        for one, _ in held:
+            self._admission.landed(one.request.who)
+        skipped = [Skipped(one.request, reason) for one, reason in held]
+        gone = {id(one) for one, _ in held}
+        kept = [one for one in taken.candidates if id(one) not in gone]
+        return Taken(kept, [*taken.skipped, *skipped], taken.unusable)
 
     # --- stopping --------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ class Tally:
         self._codes: Counter[str] = Counter()
         self._claimed = 0
         self._requests = 0
+        self._updated = 0
         self._replays = 0
 
     def claimed(self, claims: int) -> None:
@@ -59,6 +60,10 @@ class Tally:
         """So many requests left for rows that have not ended by them."""
         self._requests += requests
 
+    def updated(self, rows: int) -> None:
+        """So many of the accepted rows engaged nobody."""
+        self._updated += rows
+
     def _bad(self, outcome: str, code: str) -> None:
         self._ends[outcome] += 1
         self._codes[f"{outcome}:{code}"] += 1
@@ -77,4 +82,5 @@ class Tally:
             codes=dict(self._codes),
             requests=self._requests,
             replays=self._replays,
+            updated=self._updated,
         )

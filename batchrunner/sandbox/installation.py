@@ -14,7 +14,7 @@ from batchrunner.sandbox.calls import read_call
 from batchrunner.sandbox.chance import Chance
 from batchrunner.sandbox.faults import Fault, Layer, Moment, page_of, plain
 from batchrunner.sandbox.matching import read_search
-from batchrunner.sandbox.methods import Method, method_of
+from batchrunner.sandbox.methods import METHODS, Method, method_of
 from batchrunner.sandbox.observing import RequestLog, Stats
 from batchrunner.sandbox.replays import Once, ReplayMemory
 from batchrunner.sandbox.store import Store
@@ -161,9 +161,14 @@ class Installation:
 
     def _fault_on_the_way(self, visit: _Visit) -> Fault | None:
         """One of the people a request is about may aim at it; otherwise it is drawn for once."""
+        if self._spared(visit):
+            return None
         aiming = [value for value in visit.values if value is not None and "+" in value]
         found = [fault for value in aiming if (fault := self._chance.fault(Layer.DELIVERY, value)) is not None]
         return found[0] if found else None if aiming else self._chance.fault(Layer.DELIVERY, None)
+
+    def _spared(self, visit: _Visit) -> bool:
+        return bool(self.settings.only) and visit.method is not METHODS[self.settings.only]
 
     async def _once(self, visit: _Visit) -> Once:
         window_s = self.settings.dedupe_window_s
@@ -182,7 +187,8 @@ class Installation:
         return reply.code == 0 or self.settings.remember_errors
 
     async def _execute(self, visit: _Visit) -> Reply:
-        faults = [self._chance.fault(Layer.EXECUTION, value) for value in visit.values]
+        spared = self._spared(visit)
+        faults = [None if spared else self._chance.fault(Layer.EXECUTION, value) for value in visit.values]
         struck = [fault for fault in faults if fault is not None]
         for fault in struck:
             self.stats.by_fault[fault.name] += 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from batchrunner.sandbox.faults import parse_fault
+from batchrunner.sandbox.methods import METHODS
 
 DEFAULT_TOKEN: Final = "sandbox-token"  # noqa: S105 - the stand-in's public token, protects nothing
 _WHOLE: Final = 100
@@ -23,6 +24,7 @@ class Settings:
     - `fail`: (API code, percent) pairs: this share of executed calls gets that error and has no effect, except that
       `fail_500_after_percent` of the 500s come after the effect.
     - `faults`: (fault name, percent) pairs, see `batchrunner.sandbox.faults`.
+    - `only`: the call that `fail`, `faults` and aimed faults strike, as "workflows/start"; "" for all of them.
     - `dedupe_window_s`: for how long a Request-ID is recognised, counted from its first request; 0 turns it off.
     - `dedupe_capacity`: how many Request-IDs are kept at most; the oldest are forgotten first.
     - `remember_errors`: whether a repeat of a refused call gets the refusal again. False: it is executed anew, also
@@ -43,6 +45,7 @@ class Settings:
     fail: tuple[tuple[int, float], ...] = ()
     fail_500_after_percent: float = 50
     faults: tuple[tuple[str, float], ...] = ()
+    only: str = ""
     dedupe_window_s: float = 86_400
     dedupe_capacity: int = 1_000_000
     remember_errors: bool = True
@@ -58,6 +61,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what makes no sense. Raises ValueError with one clear sentence."""
         _check_choice("http_status", self.http_status, ("ok", "mirror"))
+        _check_choice("only", self.only, ("", *METHODS))
         _check_choice("batch_item", self.batch_item, ("any", "wrapped", "flat"))
         _check_choice("batch_refusals", self.batch_refusals, ("items", "whole"))
         for name in ("dedupe_window_s", "latency_s", "jitter_s", "rate_limit", "keep_requests", "dedupe_capacity"):

@@ -11,6 +11,7 @@ from batchrunner.submit.pace import Pacer
 from batchrunner.submit.parcels import ParcelSubmitter
 from batchrunner.submit.shared_rate import ScheduleFile, SharedPacer, schedule_path
 from batchrunner.submit.slots import Slots
+from batchrunner.submit.steps import StepSubmitter
 from batchrunner.submit.submitter import HttpSubmitter
 from batchrunner.submit.throttle import Throttle
 from batchrunner.submit.transports import Transport, make_transport
@@ -28,6 +29,7 @@ __all__ = [
     "ScheduleFile",
     "SharedPacer",
     "Slots",
+    "StepSubmitter",
     "Throttle",
     "Transport",
     "Uploader",

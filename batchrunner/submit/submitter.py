@@ -85,18 +85,18 @@ class HttpSubmitter:
         self._limit_s = attempt_limit_s or api.attempt_limit_s
         self._deadline = Deadline(self._limit_s)
 
-    async def submit(self, claim: Claim, api: SpeaksApi | None = None) -> Settled:
+    async def submit(self, claim: Claim, api: SpeaksApi | None = None, policy: RetryPolicy | None = None) -> Settled:
         """Send a claimed request until it is settled. Never raises for what the network or the API does.
 
-        `api` has other words for this one claim.
+        `api` has other words for this one claim, `policy` says how far it may be repeated.
         """
-        api = api or self._api
+        api, policy = api or self._api, policy or self._policy
         started_s = self._clock.elapsed_s()
         history = History(doubtful=True, exposed=claim.resent) if claim.doubtful else _NEW
         while True:
             may_leave = self._throttle.open or await self._throttle.turn()
             if not may_leave or history.doubtful:  # nothing else can hold it back
-                held = hold_back(history, self._policy, self._moment(claim))
+                held = hold_back(history, policy, self._moment(claim))
                 if held is not None:
                     if may_leave and self._slots is not None:
                         self._slots.give_back()
@@ -106,7 +106,7 @@ class HttpSubmitter:
             )
             if isinstance(verdict, Answered):  # nearly every row, and there is nothing to be weighed
                 return self._settled(claim, settle(verdict, history), started_s)
-            decision = decide(verdict, history, self._policy, self._moment(claim))
+            decision = decide(verdict, history, policy, self._moment(claim))
             match decision:
                 case Settle():
                     return self._settled(claim, decision, started_s)

@@ -223,3 +223,61 @@ def test_content_goes_into_a_batch_that_has_a_place_for_it(endpoint: str, batch:
     job = job_of(endpoint).model_dump(exclude_unset=True)
     with pytest.raises(ValidationError, match=says):
         Job.model_validate({**job, "batch": batch})
+
+
+# --- steps ---------------------------------------------------------------------------------------
+
+
+def stepping(rules: Mapping[str, Any] | None = None, **target: object) -> dict[str, Any]:
+    """A job that goes in steps."""
+    endpoint = str(target.pop("endpoint", "workflows/import_and_start"))
+    return {
+        "name": "crm",
+        "source": {"path": "crm.csv"},
+        "target": written({"url": "https://a.example", "endpoint": endpoint, **NUMBERS[endpoint], **target}),
+        "request": {"email": "{Email}", "data": {"_fname": "{Name}"}},
+        "rules": dict(rules or {}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (stepping(mode="split"), 'profiles/import needs it, which mode = "split" asks for'),
+        (stepping(mode="split", db_id=3, endpoint="workflows/start"), "goes with other calls"),
+        (
+            stepping(mode="split", endpoint="workflows/import_and_start_batch"),
+            "workflows/import_and_start_batch has none",
+        ),
+        (stepping({"on_change": "update"}), 'profiles/import needs it, which on_change = "update" asks for'),
+        (stepping({"on_change": "skip"}, db_id=3), "`db_id` goes with other calls"),
+        (stepping({"on_change": "update", "repeat": "identity"}, db_id=3), 'needs repeat = "unchanged"'),
+        (stepping({"on_change": "skip", "repeat": "file"}), 'needs repeat = "unchanged"'),
+        (stepping({"on_change": "skip"}, endpoint="profiles/import"), "engages nobody"),
+        (stepping({"on_change": "update"}, endpoint="workflows/import_and_start_batch"), 'take "skip"'),
+        ({**stepping(mode="split", db_id=3), "rabbitmq": {}}, "goes over HTTP only"),
+        ({**stepping({"on_change": "update"}, db_id=3), "rabbitmq": {}}, "goes over HTTP only"),
+    ],
+)
+def test_steps_that_cannot_be_are_said_before_a_row_is_read(job: dict[str, Any], said: str) -> None:
+    """Each in a sentence."""
+    with pytest.raises(ValidationError) as raised:
+        Job.model_validate(job)
+    assert said in str(raised.value)
+
+
+def test_the_way_that_requests_take_is_in_no_key() -> None:
+    """A job that changes it has not changed: no row becomes new, and no earlier mapping is another one."""
+    plain = Job.model_validate(stepping())
+    rows = {"Email": "a@example.com", "Name": "Ann"}
+    for other in (
+        stepping(mode="split", db_id=3),
+        stepping({"on_change": "update"}, db_id=3),
+        stepping({"on_change": "update"}, db_id=3, mode="split"),
+        stepping({"on_change": "skip"}),
+    ):
+        job = Job.model_validate(other)
+        assert mapping_text(job) == mapping_text(plain)
+        assert request_of(job, **rows) == request_of(plain, **rows)
+        earlier = job_from_mapping_text(mapping_text(plain).replace("Name", "Email"), job)
+        assert (earlier.target.mode, earlier.target.db_id, earlier.rules.on_change) == ("single", None, "engage")
