@@ -9,6 +9,7 @@
     ├── LedgerError         the ledger cannot be opened, read or written                      exit 4
     ├── NotifyError         nobody could be told of a run                                     exit 4
     ├── ResultError         the result files cannot be written                                exit 4
+    ├── Exhausted           the machine, or a limit, gave no more memory, files or threads    exit 4
     ├── ApiRefusedUs        the API refuses the sender, not the row                           exit 4
     ├── Unbalanced          rows read and outcomes disagree: a bug, said loudly               exit 4
     ├── TooManyErrors       the error threshold of the job was passed                         exit 3
@@ -95,6 +96,10 @@ class NotifyError(BatchrunnerError):
 
 class ResultError(BatchrunnerError):
     """The result files cannot be written."""
+
+
+class Exhausted(BatchrunnerError):
+    """The machine, or a limit that somebody has set, gave no more of something that everything needs."""
 
 
 class ApiRefusedUs(BatchrunnerError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import errno
 
 from batchrunner.errors import (
     AlreadyRunning,
     BatchrunnerError,
     ConfigError,
+    Exhausted,
     HeldBack,
     Interrupted,
     TooManyErrors,
@@ -79,3 +81,25 @@ def of_totals(totals: Totals) -> Exit:
     if totals.rejected or totals.failed or totals.unusable or totals.skipped.get(SkipReason.REJECTED):
         return Exit.SOME_BAD
     return Exit.OK
+
+
+def exhausted(error: BaseException | None) -> Exhausted | None:
+    """What an error means that can come up anywhere, because the machine has nothing left to give. None: a bug."""
+    match error:
+        case None:
+            return None
+        case MemoryError() | OSError(errno=errno.ENOMEM):
+            return _no_more("memory", "ulimit -v, a container's limit")
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return _no_more("open files", "ulimit -n")
+        case RuntimeError() if "start new thread" in str(error):
+            return _no_more("threads or memory", "ulimit -u, ulimit -v, a container's limit")
+        case _:
+            return exhausted(error.__cause__)
+
+
+def _no_more(what: str, limit: str) -> Exhausted:
+    return Exhausted(
+        f"this process may have no more {what}; raise the limit ({limit}) or lower limits.concurrency, then run again: "
+        "what was settled stays settled"
+    )

@@ -82,14 +82,23 @@ def watched(guard: Guards | None, ledger: Path, job: str, clock: Clock, stop: St
 
 def _watch(guard: Guards, path: Path, job: str, clock: Clock, stop: StopRequest, over: threading.Event) -> None:
     """Until the run is over, or has to be. The wall clock may be set meanwhile, so it is looked at again and again."""
-    with SqlLedger.for_reading(str(path)) as ledger:
-        nights = Nights(ledger)
+    with ExitStack() as held:
+        nights = _nights(path, held)
         while not over.wait(min(_left_s(guard, clock), LOOK_AGAIN_S)):
-            if pause := _paused(nights, job, clock):
+            if nights and (pause := _paused(nights, job, clock)):
                 guard.pause = _held_by(pause, "what had left was settled, and the next run goes on")
             if guard.over():
                 stop.wake()
                 return
+
+
+def _nights(path: Path, held: ExitStack) -> Nights | None:
+    """The ledger, through a connection of this thread; None where it cannot be opened a second time."""
+    try:
+        return Nights(held.enter_context(SqlLedger.for_reading(str(path))))
+    except (LedgerError, MemoryError) as error:
+        log.warning("a pause that begins now is not seen before the next run: %s", error)
+        return None
 
 
 def _left_s(guard: Guards, clock: Clock) -> float:
@@ -99,6 +108,8 @@ def _left_s(guard: Guards, clock: Clock) -> float:
 def _paused(nights: Nights, job: str, clock: Clock) -> Pause | None:
     try:
         return nights.paused(job, clock.now_ms())
+    except MemoryError:  # there is none for a line of log either, and the run itself says so
+        return None
     except LedgerError as error:  # the run itself will stop if that lasts: it writes where this reads
         log.info("%s: the pauses cannot be read: %s", job, error)
         return None

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from batchrunner.cli.exits import of_error
+from batchrunner.cli.exits import exhausted, of_error
 from batchrunner.errors import BatchrunnerError
 
 APP = "batchrunner"
@@ -105,6 +105,12 @@ def ending_well(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except BatchrunnerError as error:
             fail(error, kwargs.get("output", "text"))
+        except Exception as error:
+            end = exhausted(error)
+            if end is None:
+                raise
+        # Out here everything that was in the way has been let go of: there is room for a sentence.
+        return fail(end, kwargs.get("output", "text"))
 
     return ended
 

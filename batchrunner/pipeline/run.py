@@ -164,6 +164,10 @@ class Run:
             # What is in flight cannot be settled any more: its claims stay open, and the next run finds them.
             self._window.close(at_once=True)
             return Ended(self._durable.with_open_claims(len(self._flying), "ledger"), error)
+        except BaseException:
+            # No memory, or a bug: nothing may leave any more once the job's lock is free. The next run finds us dead.
+            self._window.close(at_once=True)
+            raise
 
     # --- one turn of the loop ------------------------------------------------------------------------
 

@@ -113,6 +113,7 @@ class Window:
                 runner.run(self._serve())
         except BaseException as error:  # noqa: BLE001  raised again in the thread that collects
             self._failure = error
+            self._started.set()  # perhaps not even the loop could be made: nobody may wait for it
         finally:
             self._watch.add("submit", time.thread_time_ns())
             self.wake()  # nobody may wait for ends that cannot come any more

@@ -5,6 +5,7 @@ At the end of a session the kills of all tests are added up and printed.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -56,6 +57,20 @@ def ordeal(tmp_path: Path, sandbox: Handle) -> Iterator[Ordeal]:
     yield made
     made.counts.replays = sandbox.stats()["replays"]
     TOTAL.add(made.counts)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 192 kilobytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=192k,mode=0700", "tmpfs", str(place)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this user cannot mount a small disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

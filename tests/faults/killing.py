@@ -179,9 +179,46 @@ def _jump(at: int, by_ms: int) -> None:
 
 DAY_MS = 86_400_000
 
+
+def _limit(name: str, more: int) -> None:
+    """A limit of the operating system, so much above what is used already."""
+    import resource
+
+    if name == "RLIMIT_AS":
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    else:
+        used = len(list(Path("/proc/self/fd").iterdir())) - 1
+    resource.setrlimit(getattr(resource, name), (used + more, used + more))
+
+
+def _limit_once_sending(name: str, more: int) -> None:
+    """The same, when the first rows leave: everything is open and set up by then."""
+    from batchrunner.pipeline import Window
+
+    original = Window.submit
+
+    def limiting(self: Window, loads: Any) -> None:
+        Window.submit = original  # type: ignore[method-assign]
+        _limit(name, more)
+        original(self, loads)
+
+    Window.submit = limiting  # type: ignore[method-assign]
+
+
+def _impatient(wait_ms: int) -> None:
+    """Does not wait half a minute for another program to let go of the ledger."""
+    from batchrunner.ledger import database
+
+    database.PRAGMAS = (*database.PRAGMAS, f"PRAGMA busy_timeout = {wait_ms}")
+
+
 DISTURBANCES: dict[str, Install] = {
     "clock_forward": lambda at: _jump(at, DAY_MS),
     "clock_back": lambda at: _jump(at, -DAY_MS),
+    "memory": lambda megabytes: _limit("RLIMIT_AS", megabytes << 20),
+    "memory_later": lambda megabytes: _limit_once_sending("RLIMIT_AS", megabytes << 20),
+    "descriptors": lambda more: _limit("RLIMIT_NOFILE", more),
+    "impatient": _impatient,
 }
 """What a process can be made to suffer without dying of it."""
 
@@ -241,7 +278,8 @@ NAMES = (
 """All points; a test holds this to what can be installed."""
 
 
-def install(point: str) -> None:
-    """Make this process die there. Raises KeyError for a point that does not exist."""
-    name, _, at = point.partition(":")
-    {**DISTURBANCES, **_points()}[name](int(at or 1))
+def install(points: str) -> None:
+    """Make this process die there; several are separated by commas. Raises KeyError for a point that does not exist."""
+    for point in points.split(","):
+        name, _, at = point.partition(":")
+        {**DISTURBANCES, **_points()}[name](int(at or 1))

@@ -129,12 +129,14 @@ class Ordeal:
     concurrency: int = 8
     counts: Counts = field(default_factory=Counts)
     rows: list[dict[str, str]] = field(default_factory=list)
+    place: Path | None = None
+    """Where ledger and run directories are, if not at home."""
     _number: int = 0
 
     @property
     def ledger(self) -> Path:
         """Of all runs here."""
-        return self.home / "ledger.db"
+        return (self.place or self.home) / "ledger.db"
 
     def give(self, rows: list[dict[str, str]]) -> None:
         """Write the job and its export."""
@@ -164,7 +166,7 @@ class Ordeal:
         """Start a command on the job."""
         self._number += 1
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        env = {**kept, "XDG_STATE_HOME": str(self.home / "state"), "ALTCRAFT_TOKEN": self.sandbox.token}
+        env = {**kept, "XDG_STATE_HOME": str((self.place or self.home) / "state"), "ALTCRAFT_TOKEN": self.sandbox.token}
         words = [*verb.split(), *map(str, arguments), "--ledger", str(self.ledger)]
         if words[0] != "ledger":
             words.insert(1, "job.toml")
@@ -196,7 +198,7 @@ class Ordeal:
         scratch = self.home / "copy"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        for path in self.home.glob("ledger.db*"):
+        for path in self.ledger.parent.glob("ledger.db*"):
             if not path.name.endswith(".lock"):
                 shutil.copy(path, scratch)
         with closing(sqlite3.connect(scratch / "ledger.db")) as connection:
@@ -212,6 +214,12 @@ class Ordeal:
         ended = sum(summary[name] for name in (*STATES, "unusable")) + sum(summary["skipped"].values())
         assert summary["read"] == ended, child.told()
         return summary
+
+    def say(self, verb: str, *arguments: object) -> str:
+        """What a command says to people."""
+        child = self.start(verb, *arguments)
+        child.wait()
+        return child.told()
 
     # --- what must hold ------------------------------------------------------------------------------
 

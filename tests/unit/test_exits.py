@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from batchrunner import errors
-from batchrunner.cli.exits import Exit, of_error, of_totals, table
+from batchrunner.cli.exits import Exit, exhausted, of_error, of_totals, table
 from batchrunner.errors import BatchrunnerError, Interrupted
 from batchrunner.model import SkipReason, Totals
 
@@ -74,3 +76,26 @@ def test_the_table_names_every_code() -> None:
     lines = table().splitlines()
     assert [int(line.split()[0]) for line in lines] == [0, 1, 2, 3, 4, 5, 6, 75, 130, 143]
     assert all(code.meaning in line for code, line in zip(Exit, lines, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (OSError(errno.EMFILE, "Too many open files"), "open files"),
+        (RuntimeError("can't start new thread"), "threads or memory"),
+    ],
+)
+def test_what_the_machine_has_no_more_of_is_said(error: Exception, what: str) -> None:
+    """Wherever it comes up, and behind whatever it hides."""
+    hiding = RuntimeError("the HTTP side has died")
+    hiding.__cause__ = error
+    assert str(exhausted(error)) == str(exhausted(hiding))
+    assert f"may have no more {what}; raise the limit" in str(exhausted(error))
+
+
+@pytest.mark.parametrize("error", [None, ValueError("x"), OSError(errno.ENOENT, "x"), RuntimeError("x")])
+def test_a_bug_is_not_taken_for_a_want_of_something(error: Exception | None) -> None:
+    """It is shown as what it is."""
+    assert exhausted(error) is None
