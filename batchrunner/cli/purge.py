@@ -79,6 +79,11 @@ def purge(
         purged = found.count() if dry_run else found.go()
         schedule = Slots(opened)
         slots = (schedule.old if dry_run else schedule.forget)(loaded.name, before_ms)
+        if not dry_run and not found.wipe_log() and not quiet:
+            click.echo(
+                f"batchrunner: other programs use {opened.path}: what was deleted is in its log until they end",
+                err=True,
+            )
     _tell(loaded.name, before_ms, traces, purged, slots, output=output, quiet=quiet, dry_run=dry_run)
 
 

@@ -35,6 +35,8 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA cache_size = -65536",
+    # What is deleted is overwritten, and is not left in free pages. Some builds of SQLite do so by themselves.
+    "PRAGMA secure_delete = ON",
 )
 
 

@@ -126,6 +126,12 @@ class Purge:
             self._connection.execute(delete(stretches).where(stretches.c.run_id.in_(old)))
         return Purged(deleted, stripped, len(empty), waiting)
 
+    def wipe_log(self) -> bool:
+        """Empty the write-ahead log, which still holds pages as they were; False while other programs read it."""
+        with saying(self._path):
+            busy, *_ = self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy
+
     def note_gone(self, file: OldFile) -> None:
         """An archived file is no more; that its content was loaded stays known."""
         with saying(self._path), transaction(self._connection):

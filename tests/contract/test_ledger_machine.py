@@ -11,12 +11,13 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from ledgers import BACKENDS, DAY_MS, MINUTE_MS, NOW_MS, Backend, a_request, a_run, end, ends, key_of
+from ledgers import BACKENDS, DAY_MS, MINUTE_MS, NOW_MS, Backend, a_claim, a_request, a_run, end, ends, key_of, send
 from sqlalchemy import func, select
 
 from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame
 from batchrunner.ledger import DIED, History, Wanted
-from batchrunner.ledger.schema import entries, live
+from batchrunner.ledger.purging import Purge
+from batchrunner.ledger.schema import entries, live, runs
 from batchrunner.model import Claim, EntryRef, Key, RequestId, RunId, SkipReason, State
 from batchrunner.pipeline.admission import Judgement
 from batchrunner.pipeline.feed import PlainGate
@@ -25,6 +26,9 @@ from batchrunner.pipeline.tally import Tally
 PEOPLE = ("ann", "bob", "cid")
 WORDS = ("one", "two")
 KEYS = [key_of(who, what) for who in PEOPLE for what in WORDS]
+STRIPPED_ID = RequestId("----")
+"""Of an entry that was purged: its Request-ID is gone."""
+
 asks = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(WORDS))
 
 RESEND = GatePolicy(resend_in_doubt=True, window_ms=DAY_MS)
@@ -55,6 +59,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.number = 0
         self.entries: list[Entry] = []
         self.flying: list[Claim] = []
+        self.beside = 0
+        self.beside_keys: list[tuple[Key, EntryRef, State]] = []
 
     def now_ms(self) -> int:
         """The machine is its own clock."""
@@ -221,8 +227,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), decision=st.sampled_from([State.ACCEPTED, State.FAILED, State.RESEND]))
     def a_person_decides(self, data: st.DataObject, decision: State) -> None:
         """About everything in doubt of one run."""
-        number = data.draw(st.integers(1, self.number))
-        run_id = History(self.ledger).run(f"run-{number:03}").id
+        known = History(self.ledger).runs("crm", limit=self.number)  # a purge forgets empty ones
+        run_id = data.draw(st.sampled_from(known)).id
         doubtful = frozenset({State.IN_DOUBT, State.RESEND})
         theirs = [one for one in self.entries if one.alive and one.ref.run == run_id and one.state in doubtful]
 
@@ -230,6 +236,35 @@ class LedgerMachine(RuleBasedStateMachine):
 
         for entry in theirs:
             entry.state = decision
+
+    @precondition(lambda self: any(entry.ref.run != self.run for entry in self.entries))
+    @rule(age_ms=st.sampled_from([0, DAY_MS]))
+    def purge(self, age_ms: int) -> None:
+        """What old runs left goes: history and outcomes, and never what the gate needs."""
+        old = self.ended_before(self.now - age_ms)
+        Purge(self.ledger, "crm", self.now - age_ms, None).go()
+        for entry in self.entries:
+            if entry.ref.run in old and entry.alive and entry.state is State.ACCEPTED:
+                entry.request_id = STRIPPED_ID
+        self.entries = [entry for entry in self.entries if entry.alive or entry.ref.run not in old]
+
+    def ended_before(self, moment_ms: int) -> set[RunId]:
+        """Runs that ended earlier, as the ledger has noted it."""
+        known = select(runs.c.id).where(runs.c.ended_ms < moment_ms)
+        return {RunId(number) for number in self.ledger.connection.execute(known).scalars()}
+
+    @rule(ask=asks, state=st.sampled_from([State.ACCEPTED, State.REJECTED, State.IN_DOUBT]))
+    def another_job_goes_on_beside(self, ask: tuple[str, str], state: State) -> None:
+        """A second connection to the same ledger, as another process has it, between two commits of the first."""
+        self.beside += 1
+        who, what = ask
+        with self.backend.open() as other:
+            run = a_run(other, f"beside-{self.beside}", job="beside", at_ms=self.now)
+            claim = a_claim(a_request(1, f"beside-{who}", f"{what}-{self.beside}"), at_ms=self.now)
+            send(other, run, claim, to=state)
+            assert self.ledger.standing([claim.request.key])[claim.request.key].state is state
+            end(other, run, at_ms=self.now)
+        self.beside_keys.append((claim.request.key, EntryRef(run, 1, 1), state))
 
     # --- laws -----------------------------------------------------------------------------------
 
@@ -252,6 +287,14 @@ class LedgerMachine(RuleBasedStateMachine):
         }
 
     @invariant()
+    def nothing_of_another_job_changes(self) -> None:
+        """Neither by our commits and crashes nor by our purges."""
+        told = self.ledger.standing([key for key, _, _ in self.beside_keys])
+        assert {key: (one.ref, one.state) for key, one in told.items()} == {
+            key: (ref, state) for key, ref, state in self.beside_keys
+        }
+
+    @invariant()
     def states_are_counted_as_the_model_counts(self) -> None:
         """For the run that goes on; entries that were taken over count too."""
         expected = Counter(entry.state for entry in self.entries if entry.ref.run == self.run)
@@ -260,7 +303,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def totals_balance_but_for_what_is_flying(self) -> None:
         """The noted totals and the noted entries never disagree."""
-        totals = History(self.ledger).run("last").totals
+        totals = History(self.ledger).run(self.name).totals
         assert totals.read - totals.ended == len(self.flying)
 
 

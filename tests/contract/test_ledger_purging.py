@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledgers import DAY_MS, NOW_MS, a_claim, a_request, a_run, a_uuid, end, key_of, send
+from ledgers import DAY_MS, NOW_MS, a_claim, a_request, a_run, a_uuid, end, ends, key_of, send, totals_of
 
 from batchrunner.clock import Clock
 from batchrunner.errors import LedgerError
@@ -18,7 +19,7 @@ from batchrunner.gate import GatePolicy
 from batchrunner.ledger import History, SqlLedger, open_ledger
 from batchrunner.ledger.copies import EXPORTED, backup, export, vacuum
 from batchrunner.ledger.purging import Purge, Purged
-from batchrunner.model import EntryRef, RunId, State, TaskRecord, Totals
+from batchrunner.model import Accepted, EntryRef, RunId, State, TaskRecord, Totals
 from batchrunner.pipeline import PlainGate
 from batchrunner.ports import Onward
 
@@ -123,6 +124,51 @@ def test_the_number_of_a_task_goes_with_the_request_id_of_its_rows(ledger: SqlLe
     end(ledger, young, at_ms=NOW_MS + 2 * DAY_MS)
     Purge(ledger, "crm", NOW_MS + DAY_MS, None).go()
     assert (History(ledger).tasks(run), History(ledger).tasks(young)) == ([], [task])
+
+
+@pytest.mark.parametrize("forgotten", [None, NOW_MS + DAY_MS], ids=["stripped", "deleted"])
+def test_what_was_purged_is_in_no_byte_of_the_ledger(ledger: SqlLedger, forgotten: int | None) -> None:
+    """Neither in the file, in pages that are free now, nor in its write-ahead log; with rows settled out of order."""
+    secrets = []
+    for number in range(2):
+        run = a_run(ledger, f"run-{number}")
+        claims = [a_claim(a_request(n, f"{number}-{n}")) for n in range(1, 500)]
+        ledger.exchange(run, [], claims, totals_of(len(claims)))
+        settled = [ends(claim, Accepted(f"{number}{claim.request.row.number:023x}")) for claim in claims]
+        for start in range(2):
+            ledger.exchange(run, settled[start::2], [], totals_of(len(claims), settled))
+        end(ledger, run)
+        secrets += [bytes.fromhex(claim.request_id.replace("-", "")) for claim in claims]
+    assert any(secret in content_of(ledger) for secret in secrets)
+    purge = Purge(ledger, "crm", NOW_MS + DAY_MS, forgotten)
+    purge.go()
+    assert purge.wipe_log()
+    assert [secret for secret in secrets if secret in content_of(ledger)] == []
+
+
+def content_of(ledger: SqlLedger) -> bytes:
+    """Every byte that it has on disk."""
+    return b"".join(path.read_bytes() for path in ledger.path.parent.glob(f"{ledger.path.name}*"))
+
+
+def test_what_is_deleted_is_overwritten(ledger: SqlLedger) -> None:
+    """Whatever the SQLite at hand was built with."""
+    assert ledger.connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
+
+
+def test_while_others_read_the_log_of_a_purge_stays(ledger: SqlLedger) -> None:
+    """And that is told, not waited for."""
+    run = a_run(ledger)
+    send(ledger, run, a_claim(1))
+    end(ledger, run)
+    purge = Purge(ledger, "crm", NOW_MS + DAY_MS, None)
+    with closing(sqlite3.connect(ledger.path)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM runs").fetchone()
+        ledger.connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+        purge.go()
+        assert not purge.wipe_log()
+    assert purge.wipe_log()
 
 
 def test_a_run_without_entries_goes_but_for_the_last(ledger: SqlLedger) -> None:
