@@ -59,7 +59,10 @@ class Spool:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 fill(Path(incoming))
                 kept = self.directory / f"{fingerprint(Path(incoming)).fingerprint}-{_safe(name_of(Path(incoming)))}"
-                Path(incoming).replace(kept)
+                if kept.exists():  # somebody may be reading it: another one in its place would look like a change
+                    _note_use(kept)
+                else:
+                    Path(incoming).replace(kept)
         finally:
             Path(incoming).unlink(missing_ok=True)
             os.close(descriptor)
@@ -69,15 +72,25 @@ class Spool:
         """The copy with this content, if it is kept; it now counts as just used."""
         for path in sorted(self.directory.glob(f"{glob_safe(fingerprint)}-*")):
             with suppress(OSError):
-                os.utime(path)
+                _note_use(path)
             return path
         return None
 
     def _forget(self) -> None:
         for path in self.directory.iterdir():
             with suppress(FileNotFoundError):  # another run may do the same
-                if path.stat().st_mtime < self._oldest_s or (path.name.startswith(_INCOMING) and _is_orphan(path)):
+                if _last_used_s(path) < self._oldest_s or (path.name.startswith(_INCOMING) and _is_orphan(path)):
                     path.unlink()
+
+
+def _note_use(path: Path) -> None:
+    """In the time of access: another time of change would tell whoever reads the copy that it was written to."""
+    os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
+def _last_used_s(path: Path) -> float:
+    status = path.stat()
+    return max(status.st_atime, status.st_mtime)
 
 
 def _is_orphan(incoming: Path) -> bool:

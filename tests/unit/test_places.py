@@ -132,7 +132,9 @@ def test_standard_input_is_kept_privately_and_named_by_its_content(
 def test_equal_content_is_kept_once_and_old_copies_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies hold personal data: they live as long as the job says and no longer."""
     first = spooled(tmp_path, monkeypatch, b"a\n1\n")
+    before = first.stat()
     assert spooled(tmp_path, monkeypatch, b"a\n1\n") == first
+    assert (first.stat().st_ino, first.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     os.utime(first, (1_000, 1_000))
     second = spooled(tmp_path, monkeypatch, b"a\n2\n", oldest_s=2_000)
     assert sorted(first.parent.iterdir()) == [second]
@@ -143,7 +145,8 @@ def test_a_copy_that_was_found_again_counts_as_used(tmp_path: Path, monkeypatch:
     kept = spooled(tmp_path, monkeypatch, b"a\n1\n")
     os.utime(kept, (1_000, 1_000))
     Spool(kept.parent, 0).with_content(fingerprint(kept).fingerprint)
-    assert kept.stat().st_mtime > 1_000
+    assert kept.stat().st_atime > 1_000
+    assert kept.stat().st_mtime == 1_000  # whoever reads it sees that nobody has written to it
 
 
 def test_waiting_for_a_pipe_can_be_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
