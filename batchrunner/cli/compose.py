@@ -20,7 +20,7 @@ from batchrunner.cli.steps import changes_of, engaging_api, in_steps, relay_of, 
 from batchrunner.cli.uploading import seeing_to_files
 from batchrunner.clock import Clock, SystemClock
 from batchrunner.config import Job
-from batchrunner.errors import BatchrunnerError, ConfigError, UsageError
+from batchrunner.errors import BatchrunnerError, ConfigError, SourceError, UsageError
 from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
 from batchrunner.mapping import (
@@ -127,7 +127,12 @@ def spool_of(job: Job) -> Spool:
 def open_at_hand(job: Job, file: AtHand) -> OpenSource:
     """Open a file that is on this machine. Raises SourceError."""
     rows = ROWS_WITH_FILES if reads_files(job) else CHUNK_ROWS
-    reader = open_source(file.path, job.source, rows, called=file.called)
+    try:
+        reader = open_source(file.path, job.source, rows, called=file.called)
+    except SourceError as error:
+        if file.called is None:
+            raise
+        raise SourceError(str(error).replace(str(file.path), file.called)) from error
     table = job.source
     shape = Shape(
         reader.source.fingerprint,

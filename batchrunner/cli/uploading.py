@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from batchrunner.api.uploads import UploadApi
 from batchrunner.clock import Clock
 from batchrunner.config import Job
+from batchrunner.endpoints import FILES_BYTES
 from batchrunner.ledger import SqlUploadShelf
 from batchrunner.mapping import fetched_hosts, upload_folders
 from batchrunner.ports import Submitter
@@ -30,7 +31,7 @@ def seeing_to_files(
 ) -> Submitter:
     """The submitter itself, or those in front of it that fetch and upload what rows name."""
     if hosts := fetched_hosts(job):
-        inner = FetchingSubmitter(inner, Fetcher(hosts))
+        inner = FetchingSubmitter(inner, Fetcher(hosts), job.target.max_bytes or FILES_BYTES)
     folders = upload_folders(job)
     if not folders:
         return inner

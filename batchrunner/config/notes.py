@@ -10,6 +10,7 @@ from batchrunner.config.steps import notes_on_steps
 
 def notes_on(job: Job) -> Iterator[str]:
     """A sentence each."""
+    yield from _open_to_all(job)
     yield from _unused_search(job)
     yield from _goes_alone(job)
     yield from notes_on_steps(job.target, job.rules)
@@ -24,6 +25,11 @@ def notes_on(job: Job) -> Iterator[str]:
             f"target.endpoint: how {call.name} is asked is taken from a sister call of the vendor; "
             "send a few rows first (--limit 3), and look at what they did"
         )
+
+
+def _open_to_all(job: Job) -> Iterator[str]:
+    if job.source.path.lower().startswith("http://"):
+        yield "source.path: over http:// anybody on the way can read the export; write https:// if its server has that"
 
 
 def _unused_search(job: Job) -> Iterator[str]:

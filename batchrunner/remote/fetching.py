@@ -85,6 +85,10 @@ class Line(Protocol):
         """Ask for the bytes from a place on. Raises Broke, SourceError."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
 
 @dataclass(slots=True)
 class _Progress:
@@ -105,8 +109,7 @@ def copied(line_of: Callable[[], Line], to: Path, care: Care) -> None:
     progress = _Progress()
 
     def fetch() -> None:
-        line = line_of()
-        with to.open("r+b") as file:
+        with closing(line_of()) as line, to.open("r+b") as file:
             _insisting(lambda: _bring(line, file, progress), progress, care)
 
     _attended(fetch, progress, care)
@@ -117,8 +120,8 @@ def first_bytes(line_of: Callable[[], Line], size_bytes: int, care: Care) -> byt
     progress = _Progress()
 
     def fetch() -> bytes:
-        line = line_of()
-        return _insisting(lambda: _first(line, size_bytes, progress), progress, care)
+        with closing(line_of()) as line:
+            return _insisting(lambda: _first(line, size_bytes, progress), progress, care)
 
     return _attended(fetch, progress, care)
 

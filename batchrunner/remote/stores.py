@@ -54,6 +54,9 @@ class StoreLine:
             file.seek(begin)
         return Answer(begin, info["size"], self._pieces(store, path, file), file.close)
 
+    def close(self) -> None:
+        """Libraries close what they have opened by themselves."""
+
     @property
     def _at_once(self) -> dict[str, Any]:
         """Stores of objects are asked once for each block; what a cache would keep is not asked for again."""

@@ -58,6 +58,10 @@ class WebLine:
             response.close()
             raise
 
+    def close(self) -> None:
+        """Close connections."""
+        self._client.close()
+
     def _asked(self, headers: dict[str, str]) -> httpx.Response:
         try:
             return self._client.send(self._client.build_request("GET", self._url, headers=headers), stream=True)

@@ -186,10 +186,11 @@ def _broken(error: httpx.TransportError) -> _Broke:
 class FetchingSubmitter:
     """A submitter in front of another one: it sees to the contents first."""
 
-    def __init__(self, inner: Submitter, fetcher: Fetcher) -> None:
-        """Both belong to it from now on."""
+    def __init__(self, inner: Submitter, fetcher: Fetcher, most_bytes: int) -> None:
+        """Both belong to it from now on. `most_bytes`: of a request with its contents."""
         self._inner = inner
         self._fetcher = fetcher
+        self._most_bytes = most_bytes
 
     async def submit(self, claim: Claim) -> Settled:
         """Fetch what the claim's payload names, then submit it with the contents in their places."""
@@ -200,9 +201,12 @@ class FetchingSubmitter:
         for url in wanted:
             content = await self._fetcher.content_of(url)
             if not isinstance(content, bytes):
-                return Settled(claim, lawful(content, doubtful=claim.doubtful), attempts=0, requests=0)
+                return _not_sent(claim, content)
             contents[url] = content
         payload = with_contents(claim.request.payload, contents.__getitem__)
+        if len(payload) > self._most_bytes:
+            why = f"the request would have {len(payload)} bytes, and the platform takes {self._most_bytes}; attach less"
+            return _not_sent(claim, Rejected("too_large", why))
         settled = await self._inner.submit(replace(claim, request=replace(claim.request, payload=payload)))
         return replace(settled, claim=claim)
 
@@ -221,3 +225,7 @@ class FetchingSubmitter:
         """Close both."""
         await self._fetcher.aclose()
         await self._inner.aclose()
+
+
+def _not_sent(claim: Claim, end: Failed | Rejected) -> Settled:
+    return Settled(claim, lawful(end, doubtful=claim.doubtful), attempts=0, requests=0)

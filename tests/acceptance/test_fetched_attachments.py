@@ -147,6 +147,18 @@ def test_a_row_whose_content_does_not_come_has_no_effect(bench: Bench, web: Web)
     assert bench.effects() == once_each(rows)
 
 
+def test_contents_that_are_too_large_together_are_not_sent(bench: Bench, web: Web) -> None:
+    """Each is small enough, and only when they have come is it known that all of a row are not."""
+    bench.csv(rows_with(web.put("/a.pdf", b"a" * 5_000)))
+    data = {"column": "file", "as": "url", "hosts": [web.url.removeprefix("https://")]}
+    attach = [{"name": "a", "file_key": f"{n}", "data": data} for n in range(2)]
+    bench.job(request={"attach": attach}, target={"max_bytes": 10_000})
+    ran = bench.run()
+    assert counts(ran.json) == {"rejected": 1}, ran.told()
+    assert result_rows(ran.json, "error")[0]["_error_code"] == "too_large"
+    assert not bench.effects()
+
+
 def test_a_server_that_nobody_vouches_for_is_not_believed(bench: Bench, web: Web) -> None:
     """A name that leads to another machine has no certificate there."""
     bench.csv(rows_with(web.put("/a.pdf", b"a")))

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import signal
 import ssl
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import openpyxl
 import pytest
 import trustme
 from bench import Bench, counts, once_each, people, until
 from web import Web, web_server
 
 from batchrunner.addresses import Address
+from batchrunner.config import SourceTable
 from batchrunner.errors import Interrupted, SourceError
 from batchrunner.remote import Patience, fetch, start_of
+from batchrunner.sources import open_source
+from batchrunner.sources.places import RemoteFile, at_hand
+from batchrunner.sources.spool import Spool
 
 QUICK = Patience(attempts=4, backoff_s=0.001, read_s=20.0, silence_s=60.0)
 CONTENT = bytes(range(256)) * 4_000
@@ -190,6 +197,51 @@ def test_a_login_comes_from_netrc_and_goes_to_its_host_only(
         assert "authorization" not in other.asked[0][1]
 
 
+def _workbook(rows: list[list[str]]) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _zip(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("inside.csv", content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "kept_as"),
+    [
+        ("/people.csv", b"email,n\na@x.org,1\n", "people.csv"),
+        ("/export", b"email,n\na@x.org,1\n", "export.csv"),
+        ("/export.php", b'\n{"email": "a@x.org", "n": "1"}\n', "export.php.jsonl"),
+        ("/", b'[{"email": "a@x.org", "n": "1"}]', "export.jsonl"),
+        ("/e%2Fx/..%2Fpeople%20all.CSV", b"email,n\na@x.org,1\n", "_people_all.CSV"),
+        ("/people.zip", _zip(b"email,n\na@x.org,1\n"), "people.zip"),
+        ("/people.bin", gzip.compress(b"email,n\na@x.org,1\n"), "people.bin.csv"),
+        ("/people.xlsx", _workbook([["email", "n"], ["a@x.org", "1"]]), "people.xlsx"),
+        ("/book", _workbook([["email", "n"], ["a@x.org", "1"]]), "book.csv"),
+    ],
+    ids=["csv", "no-name", "lines", "array", "odd-name", "zip", "gzip", "xlsx", "unnamed-xlsx"],
+)
+def test_every_kind_of_export_is_read_from_an_address(
+    web: Web, tmp_path: Path, path: str, content: bytes, kept_as: str
+) -> None:
+    """By its name where that tells, else by its content; the copy is never kept outside of its folder."""
+    place = RemoteFile(Address.of(web.put(path, content)))
+    brought = at_hand(place, Spool(tmp_path / "spool", 0))
+    assert brought.path.parent == tmp_path / "spool"
+    assert brought.path.name.partition("-")[2] == kept_as
+    reader = open_source(brought.path, SourceTable(path="-"), called=brought.called)
+    (chunk,) = reader.chunks()
+    assert [list(chunk.texts(column)) for column in ("email", "n")] == [["a@x.org"], ["1"]]
+    assert reader.source.path == place.name
+
+
 # --- the command line --------------------------------------------------------------------------
 
 
@@ -227,9 +279,11 @@ def test_an_address_on_the_command_line_gives_what_the_file_gives(bench: Bench, 
     bench.csv(rows)
     assert counts(bench.run().json) == {"accepted": 4}
     url = put(bench, web, rows)
-    assert counts(bench.run(url).json) == {"skipped": {"accepted": 4}}
+    assert counts(bench.run(url, url).json) == {"skipped": {"accepted": 8}}
     assert bench.cli("check", "job.toml", url, "--output", "json").json["usable"] == 4
     assert f"line 2 of {url}" in bench.cli("preview", "job.toml", url, "-n", "1").out
+    empty = bench.cli("check", "job.toml", web.put("/empty.csv", b"")).err
+    assert f"batchrunner: {web.url}/empty.csv: " in empty
 
 
 def test_without_its_copy_a_source_is_fetched_anew_and_must_be_the_same(bench: Bench, web: Web) -> None:
