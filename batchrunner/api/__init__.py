@@ -11,7 +11,7 @@ from __future__ import annotations
 from batchrunner.api.answers import LARGEST_ANSWER_BYTES, LONGEST_TEXT, read_answer
 from batchrunner.api.codes import ERROR_CODES, ErrorCode, Kind
 from batchrunner.api.exceptions import EXCEPTIONS, read_exception
-from batchrunner.api.parcels import Items, ParcelApi
+from batchrunner.api.parcels import Items, ParcelApi, read_answer_about
 from batchrunner.api.requests import PATH, Api, Preview
 from batchrunner.api.steps import ImportApi, StartApi
 
@@ -30,5 +30,6 @@ __all__ = [
     "Preview",
     "StartApi",
     "read_answer",
+    "read_answer_about",
     "read_exception",
 ]

@@ -119,28 +119,30 @@ class ParcelApi:
 
     def read_answer(self, response: httpx.Response, rows: int) -> Items | Verdict:
         """What an answer to a parcel of so many rows means."""
-        if not 200 <= response.status_code < 300:  # noqa: PLR2004  success
-            return read_answer(response)
-        return self._read_success(response, rows)
+        return read_answer_about(response, rows, queued=self._queued)
 
-    def _read_success(self, response: httpx.Response, rows: int) -> Items | Verdict:
-        content = content_of(response)
-        if len(content) > answer_bytes(rows):
-            return _misshapen(f"the answer to {rows} rows has more than {answer_bytes(rows)} bytes")
-        if (known := _documented(content)) is not None:
-            return _items_said(known.result, rows, response)
-        values = read_values(content)
-        result = values.get("result") if isinstance(values, dict) else None
-        if isinstance(values, dict) and isinstance(result, list) and (result or _is_success(values)):
-            return _items(result, rows, response)
-        verdict = read_answer(response)
-        match verdict:
-            case Answered(Accepted()) if self._queued and isinstance(values, dict):
-                task = values.get("task_id")
-                return Items((Accepted(None),) * rows, verdict.replayed, task=None if task is None else cut(str(task)))
-            case Answered(Accepted()):
-                return _misshapen("the answer says success, but not of which rows: it has no list `result`")
-        return verdict
+
+def read_answer_about(response: httpx.Response, rows: int, *, queued: bool) -> Items | Verdict:
+    """What an answer to a parcel of so many rows means; `queued`: the call is answered with a task. Pure."""
+    if not 200 <= response.status_code < 300:  # noqa: PLR2004  success
+        return read_answer(response)
+    content = content_of(response)
+    if len(content) > answer_bytes(rows):
+        return _misshapen(f"the answer to {rows} rows has more than {answer_bytes(rows)} bytes")
+    if (known := _documented(content)) is not None:
+        return _items_said(known.result, rows, response)
+    values = read_values(content)
+    result = values.get("result") if isinstance(values, dict) else None
+    if isinstance(values, dict) and isinstance(result, list) and (result or _is_success(values)):
+        return _items(result, rows, response)
+    verdict = read_answer(response)
+    match verdict:
+        case Answered(Accepted()) if queued and isinstance(values, dict):
+            task = values.get("task_id")
+            return Items((Accepted(None),) * rows, verdict.replayed, task=None if task is None else cut(str(task)))
+        case Answered(Accepted()):
+            return _misshapen("the answer says success, but not of which rows: it has no list `result`")
+    return verdict
 
 
 def answer_bytes(rows: int) -> int:

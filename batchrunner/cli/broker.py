@@ -6,9 +6,9 @@ import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from batchrunner.api import read_answer
+from batchrunner.api import Items, read_answer, read_answer_about
 from batchrunner.config import Job
-from batchrunner.ledger import SqlLedger, settle_answers
+from batchrunner.ledger import Late, SqlLedger, canonical, settle_answers
 from batchrunner.model import RequestId
 from batchrunner.retrying import Answered
 from batchrunner.submit import Facts, Transport, connection_facts
@@ -50,10 +50,13 @@ def settle_late_answers(job: Job, ledger: SqlLedger) -> int:
 
     def settle(answers: Mapping[str, Response]) -> Collection[str]:
         nonlocal settled
-        verdicts = {RequestId(request_id): read_answer(answer) for request_id, answer in answers.items()}
+        parcels = ledger.parcels(canonical(answers))
+        queued = job.target.call.queued
         outcomes = {
-            request_id: verdict.outcome if isinstance(verdict, Answered) else None
-            for request_id, verdict in verdicts.items()
+            (one := RequestId(request_id)): _late_outcomes(answer, parcels[one].rows, queued=queued)
+            if one in parcels
+            else _late_outcome(answer)
+            for request_id, answer in answers.items()
         }
         known, count = settle_answers(ledger, job.name, outcomes)
         settled += count
@@ -61,6 +64,19 @@ def settle_late_answers(job: Job, ledger: SqlLedger) -> int:
 
     take_late_answers(_broker(job, _facts(job)), settle)
     return settled
+
+
+def _late_outcome(answer: Response) -> Late:
+    verdict = read_answer(answer)
+    return verdict.outcome if isinstance(verdict, Answered) else None
+
+
+def _late_outcomes(answer: Response, rows: int, *, queued: bool) -> Late:
+    """Of a batch: an outcome for each row. One that was refused whole says of its only row what it says of itself."""
+    read = read_answer_about(answer, rows, queued=queued)
+    if isinstance(read, Items):
+        return read.outcomes
+    return (read.outcome,) if rows == 1 and isinstance(read, Answered) else None
 
 
 def try_the_broker(job: Job) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batchrunner.ledger.codec import as_dict
 from batchrunner.ledger.history import Business, End, EntryRecord, History, Leftover, Place, RunRecord, Wanted
-from batchrunner.ledger.late import settle_answers
+from batchrunner.ledger.late import Late, canonical, settle_answers
 from batchrunner.ledger.nights import Load, Nights, Pause
 from batchrunner.ledger.slots import FINISHED, SlotRecord, Slots
 from batchrunner.ledger.store import DIED, SqlLedger, open_ledger
@@ -17,6 +17,7 @@ __all__ = [
     "End",
     "EntryRecord",
     "History",
+    "Late",
     "Leftover",
     "Load",
     "Nights",
@@ -29,6 +30,7 @@ __all__ = [
     "SqlUploadShelf",
     "Wanted",
     "as_dict",
+    "canonical",
     "open_ledger",
     "settle_answers",
 ]

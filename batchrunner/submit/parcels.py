@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Parcel, Rejected, Settled
+from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Parcel, Rejected, RequestId, Settled
 from batchrunner.retrying import Answered, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import httpx
 
     from batchrunner.ports import Submitter
@@ -92,6 +94,12 @@ class ParcelSubmitter:
         words = _Words(self._api, parcel)
         settled = await self._http.submit(parcel.lead, words)
         return spread(parcel, settled, words.items)
+
+    @property
+    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+        """See the inner one."""
+        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._alone, "durable", None)
+        return wants
 
     def drain(self) -> None:
         """Send nothing from now on."""

@@ -150,6 +150,55 @@ def test_an_answer_that_comes_after_a_kill_settles_its_row(via: Bench, broker: B
     assert depth(broker, "api_resp") == 0
 
 
+def in_batches(bench: Bench, **limits: object) -> Path:
+    """The job by way of the broker, in batches of ten."""
+    call = {"url": "http://127.0.0.1:1", "endpoint": "workflows/import_and_start_batch"}
+    path = bench.job(target=call, limits=limits)
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n[batch]\nsize = 10\n\n[rabbitmq]\n", encoding="utf-8")
+    return path
+
+
+def test_batches_go_through_the_queue_and_each_row_ends_as_its_item(via: Bench, broker: Broker) -> None:
+    """A message is a body of the call, whichever it is; one that is refused whole is halved, as over HTTP."""
+    rows = [*people(25), *({"email": f"{one}@example.com", "name": "B"} for one in ("a+fail-435", "b+poison-400"))]
+    via.csv(rows)
+    in_batches(via)
+    ended = via.run()
+    assert counts(ended.json) == {"accepted": 25, "rejected": 2}, ended.told()
+    assert ended.json["codes"] == {"rejected:400": 1, "rejected:435": 1}
+    assert via.effects() == once_each(people(25))
+    assert via.run().json["skipped"] == {"accepted": 25, "rejected": 2}
+    until(lambda: depth(broker, "api_resp") == 0, "all answers are acknowledged")
+
+
+def test_the_answer_to_a_batch_that_comes_after_a_kill_settles_its_rows(via: Bench, broker: Broker) -> None:
+    """Each as its own item says: the accepted, the rejected, and nothing is sent again."""
+    via.csv(people(1))
+    in_batches(via)
+    via.run()
+    via.sandbox.change(latency_s=2)
+    rows = [*people(8, start=1), {"email": "bad+fail-435@example.com", "name": "B"}]
+    via.csv(rows)
+    started = via.start("run", "job.toml")
+    until(lambda: via.sandbox.stats()["effects"] == 9, "the batch has taken effect")
+    started.kill()
+    until(lambda: depth(broker, "api_resp") == 1, "its answer has come, and nobody has taken it")
+    ended = via.run()
+    assert counts(ended.json) == {"skipped": {"accepted": 8, "rejected": 1}}, ended.told()
+    assert "answers have come to 9 rows of earlier runs" in ended.err
+    assert via.effects() == once_each(people(9))
+    assert depth(broker, "api_resp") == 0
+
+
+def test_xml_is_not_for_messages(via: Bench) -> None:
+    """Their body is documented as an object: said before anything is read."""
+    path = in_batches(via)
+    path.write_text(path.read_text().replace("[target]\n", '[target]\nformat = "xml"\n'), encoding="utf-8")
+    refused = via.cli("check", "job.toml")
+    assert refused.code == 2
+    assert "messages to a broker are JSON" in refused.err
+
+
 def test_a_row_without_an_answer_is_in_doubt_and_waits(via: Bench, broker: Broker) -> None:
     """Messages are not known to be deduplicated: nothing is sent again by itself, until the answer comes."""
     via.sandbox.change(latency_s=1.5)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ledgers import a_claim, a_run, end, key_of, send
+from ledgers import a_claim, a_run, a_uuid, end, key_of, refs, send
 
 from batchrunner.ledger import SqlLedger, settle_answers
-from batchrunner.model import Accepted, Rejected, RequestId, State
+from batchrunner.model import Accepted, Failed, InDoubt, ParcelRecord, Rejected, RequestId, State, Totals
+from batchrunner.ports import Onward
 
 PROFILE = "5eeb54a2ce9448518e85fdad"
 
@@ -53,3 +54,38 @@ def test_many_answers_are_looked_up_at_once(ledger: SqlLedger) -> None:
     send(ledger, run, *claims, to=State.IN_DOUBT)
     known, settled = settle_answers(ledger, "crm", {claim.request_id: Accepted(None) for claim in claims})
     assert (len(known), settled) == (1201, 1201)
+
+
+def test_each_row_of_a_parcel_ends_as_its_own_item_says(ledger: SqlLedger) -> None:
+    """By the order of the entries, across sources; what could only have failed stays in doubt."""
+    run, one = a_run(ledger), a_uuid(7)
+    claims = [
+        a_claim(1, request_id=one), a_claim(5, request_id=one), a_claim(2, source_no=2, request_id=one),
+        a_claim(9, source_no=2, request_id=one),
+    ]  # fmt: skip
+    send(ledger, run, *reversed(claims), to=State.IN_DOUBT)
+    items = [Accepted(PROFILE), Rejected("435", "several"), InDoubt("500", "oops"), Failed("403", "no rights")]
+    assert settle_answers(ledger, "crm", {one: items}) == ({one}, 2)
+    standing = ledger.standing([claim.request.key for claim in claims])
+    states = [standing[claim.request.key].state for claim in claims]
+    assert states == [State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.IN_DOUBT]
+
+
+def test_a_parcel_that_is_not_whole_any_more_is_not_guessed_at(ledger: SqlLedger) -> None:
+    """A row of it was sent anew, or the answer is of another length: whose item is whose cannot be told."""
+    run, one, another = a_run(ledger), a_uuid(7), a_uuid(8)
+    gone = [a_claim(number, request_id=one) for number in (1, 2, 3)]
+    short = [a_claim(number, request_id=another) for number in (4, 5)]
+    send(ledger, run, *gone, *short, to=State.IN_DOUBT)
+    later = a_run(ledger, "run-2")
+    send(ledger, later, a_claim(2, request_id=a_uuid(9), takes_over=refs(run, 2)))
+    known, settled = settle_answers(ledger, "crm", {one: [Accepted(None)] * 3, another: [Accepted(None)] * 3})
+    assert (set(known), settled) == ({one, another}, 0)
+
+
+def test_the_answer_to_a_parcel_that_went_on_under_other_ids_is_ours(ledger: SqlLedger) -> None:
+    """So it leaves the queue, and settles nothing."""
+    run, one = a_run(ledger), a_uuid(7)
+    ledger.exchange(run, [], [], Totals(), Onward(parcels=[ParcelRecord(one, 2, bytes(16))]))
+    assert settle_answers(ledger, "crm", {one: None}) == ({one}, 0)
+    assert settle_answers(ledger, "other", {one: None}) == (set(), 0)
