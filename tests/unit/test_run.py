@@ -29,6 +29,7 @@ from batchrunner.errors import (
 from batchrunner.ledger import History, SqlLedger, open_ledger
 from batchrunner.model import Claim, Failed, InDoubt, Key, Outcome, Rejected, RunId, Settled, State, Totals
 from batchrunner.pipeline import Ended, RunLimits
+from batchrunner.pipeline.run import room_for
 from batchrunner.ports import Standing
 
 pytestmark = pytest.mark.timeout(30)
@@ -254,7 +255,7 @@ def test_a_limit_that_is_found_out_bounds_what_is_claimed(ledger: SqlLedger, run
     bench.recorder.on_update = seen.append
 
     assert bench.go().totals.accepted == 30
-    assert max(seen) <= 6
+    assert max(seen) <= room_for(4)
 
 
 def test_outcomes_are_reported_only_once_they_are_durable(ledger: SqlLedger, run: RunId) -> None:
