@@ -6,7 +6,7 @@ import ipaddress
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,6 +19,8 @@ Kind = Literal["empty", "email", "phone", "date", "bool", "int", "float", "json"
 
 _EMAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+")
 _PHONE = re.compile(r"[+(]?\d[\d\s().\-\u00a0/]{4,22}\d")
+_FRACTION = re.compile(r"[+-]?\d{1,6}[.,]\d+")
+"""Latitudes and prices are as long as phones, and valid somewhere in the world."""
 _INT = re.compile(r"[+-]?\d{1,18}")
 _FLOAT = {sign: re.compile(rf"[+-]?\d*{re.escape(sign)}\d+|[+-]?\d+") for sign in ".,"}
 _GROUPED = {sign: re.compile(rf"[+-]?\d{{1,3}}(?:[ \u00a0]\d{{3}})+(?:{re.escape(sign)}\d+)?") for sign in ".,"}
@@ -35,6 +37,7 @@ REGIONS = ("RU", "US", "GB", "DE", "UA", "BY", "KZ", "FR", "IT", "ES", "PL", "NL
 """Tried where numbers name no country; whatever the numbers themselves name comes first."""
 _TRIED = 200
 _NEARLY_ALL = 0.95
+_FEW_VALID, _MANY_VALID = 0.3, 0.7
 _LOOKED_AT = 4_000
 _MOST = 0.6
 
@@ -76,7 +79,11 @@ def look_at(texts: Sequence[str], hint: Hint, regions: Sequence[str], declared: 
         return Look("empty", len(texts), 0, 0, why="all its cells are empty")
     column = _Column(len(texts), values, list(distinct), hint, regions, declared)
     found = (look for test in _TESTS if (look := test(column)) is not None)
-    return next(found, None) or column.look("text", len(values), f"{len(distinct)} different texts")
+    return next(found, None) or column.look("text", len(values), _count_of(distinct))
+
+
+def _count_of(distinct: Collection[str]) -> str:
+    return f"{len(distinct)} different texts" if len(distinct) > 1 else "the same text in all filled cells"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +190,15 @@ def _words_for_yes_and_no(column: _Column) -> Look | None:
 
 
 def _phones(column: _Column) -> Look | None:
-    like = [value for value in column.distinct if _PHONE.fullmatch(value) or (column.hint == "phone")]
     expected = column.hint == "phone"
+    like = column.distinct if expected else [value for value in column.distinct if _like_a_phone(value)]
     if column.hint in ("id", "date", "name") or (not expected and len(like) < _MOST * len(column.distinct)):
         return None
     tried = like[:: max(1, len(like) // _TRIED)]
     region, valid, evidence = _best_region(tried, column.regions)
-    if not expected and not (valid > 0.7 * len(tried) and _written_as_phones(tried)):
+    if valid <= (_FEW_VALID if expected else _MANY_VALID) * len(tried):
+        return None  # a header alone makes no phone of a person's name
+    if not expected and not _written_as_phones(tried):
         return None
     count = round(len(column.values) * valid / max(1, len(tried)))
     options: dict[str, object] = {} if region is None else {"region": region}
@@ -197,11 +206,15 @@ def _phones(column: _Column) -> Look | None:
     return replace(look, evidence=evidence)
 
 
+def _like_a_phone(value: str) -> bool:
+    return _PHONE.fullmatch(value) is not None and not _FRACTION.fullmatch(value)
+
+
 def _best_region(values: Sequence[str], regions: Sequence[str]) -> tuple[str | None, int, tuple[str, ...]]:
     """The country that makes most of these valid. None where each of them names its own."""
     named = Counter(found for value in values if (found := region_of(value, None)))
-    bare = [value for value in values if not value.lstrip().startswith("+")]
-    international = len(values) - len(bare)
+    bare = [value for value in values if region_of(value, None) is None]
+    international = sum(value.lstrip().startswith("+") for value in values)
     told = [region for region, _ in named.most_common(3)]
     order = list(dict.fromkeys((*told, *regions, *REGIONS)))
     counts = _valid_in(bare, order)

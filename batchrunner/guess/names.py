@@ -16,12 +16,17 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "email", "e mail", "mail", "email address", "e mail address", "primary email", "work email", "personal email",
         "email 1", "email value", "email 1 value", "contact email", "электронная почта", "почта", "эл почта",
         "имейл", "имэйл", "емейл", "емэйл", "мейл", "адрес электронной почты", "электронный адрес", "почтовый ящик",
-        "рабочий email", "рабочая почта", "личный email", "рабочий e mail", "частный e mail",
+        "рабочий email", "рабочая почта", "личный email", "рабочий e mail", "частный e mail", "личный e mail",
+        "другой email", "другой e mail", "домашний email", "личная почта", "e mail для рассылок", "email для рассылок",
+        "secondary email", "other email", "alternate email", "additional email", "home email", "business email",
+        "email work", "email home", "email other",
     ),
     "phone": (
         "phone", "phone number", "mobile", "mobile phone", "mobile number", "cell", "cell phone", "cellphone", "tel",
         "telephone", "telephone number", "phone 1 value", "work phone", "home phone", "msisdn", "primary phone",
         "contact phone", "телефон", "номер телефона", "мобильный", "мобильный телефон", "сотовый", "сотовый телефон",
+        "phone work", "phone home", "phone mobile", "mobile phone number", "default address phone", "other phone",
+        "business phone", "рабочий прямой телефон", "другой телефон", "мобильный номер",
         "тел", "моб", "моб телефон", "контактный телефон", "рабочий телефон", "домашний телефон", "номер мобильного",
     ),
     "_fname": (
@@ -49,20 +54,26 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     ),
     "_sex": ("sex", "gender", "пол"),
     "_city": ("city", "town", "address city", "город", "населенный пункт", "город проживания"),
-    "_region": ("region", "state", "province", "county", "state region", "регион", "область", "край"),
-    "_country": ("country", "country code", "address country", "страна", "код страны"),
-    "_postal_code": ("postal code", "post code", "postcode", "zip", "zip code", "индекс", "почтовый индекс"),
+    "_region": ("region", "state", "province", "county", "state region", "state province", "регион", "область", "край"),
+    "_country": ("country", "country code", "address country", "country region", "страна", "код страны"),
+    "_postal_code": ("postal code", "post code", "postcode", "zip", "zip code", "zip postal code",
+                     "address zip", "индекс", "почтовый индекс"),
     "_tz": ("timezone", "time zone", "tz", "часовой пояс"),
     "_ip": ("ip", "ip address", "last ip"),
     "_regip": ("registration ip", "signup ip", "opt in ip", "ip регистрации"),
     "profile_id": ("profile id", "_profile id", "altcraft id", "ид профиля"),
     "crm_id": (
-        "id", "client id", "customer id", "contact id", "crm id", "external id", "user id", "record id", "lead id",
+        "id", "client id", "customer id", "contact id", "crm id", "external id", "внешний id",
+        "внешний код", "внешний ид", "user id", "record id", "lead id",
         "account id", "guid", "uuid", "код", "код клиента", "ид", "идентификатор", "номер клиента", "id клиента",
         "ид клиента", "№",
     ),
     "_lang": ("language", "lang", "locale", "preferred language", "язык"),
     "tags": ("tags", "labels", "segments", "groups", "теги", "метки", "сегменты", "группы"),
+    "opt_out": (
+        "email opt out", "opt out", "optout", "opted out", "has opted out of email", "unsubscribed", "do not email",
+        "do not contact", "отписан", "отписка", "отказ от рассылки", "отписан от рассылки",
+    ),
     "newsletter": (
         "newsletter", "subscribed", "opt in", "optin", "email opt in", "consent", "marketing consent",
         "accepts marketing", "mailing", "подписка", "подписан", "согласие", "рассылка", "согласие на рассылку",
@@ -77,14 +88,17 @@ HINTS: Mapping[str, Hint] = {
 }  # fmt: skip
 
 _DATE_WORDS = {"date", "at", "on", "дата", "день", "birthday", "когда"}
+_WORDS_OF_PLACES = {"address", "street", "адрес", "улица"}
 _ID_WORDS = {
     "id", "ids", "no", "number", "code", "sku", "promo", "inn",
     "инн", "кпп", "код", "номер", "промокод", "карта", "ид", "артикул",
 }  # fmt: skip
 _MORE = ("contact", "client", "customer", "user", "person", "lead", "subscriber", "member", "billing", "shipping",
-         "your", "the", "primary", "main", "default", "value", "клиента", "клиент", "контакта", "контакт", "покупателя",
-         "пользователя", "получателя", "основной", "основная", "ваш", "ваше", "ваша")  # fmt: skip
+         "mailing", "your", "the", "primary", "main", "default", "value", "клиента", "клиент", "контакта", "контакт",
+         "покупателя", "пользователя", "получателя", "основной", "основная", "ваш", "ваше", "ваша")  # fmt: skip
 """Words around a name that change nothing."""
+_TURNED_ROUND = {"out", "no", "not", "un", "opt", "owner", "не", "нет", "ответственный", "менеджер"}
+"""Words that make something else of a name that is near: `Email opt out` is no `Email opt in`, an owner no contact."""
 _NEAR = 0.8
 _SHORT = 4
 """A shorter name is not guessed at by similarity: `tel` and `tea` are near."""
@@ -126,6 +140,8 @@ def meaning_of(header: str) -> Named | None:
             return Named(meaning, "likely", f"'{header.strip()}' is '{known}' but for its blanks")
     if len(name) < _SHORT:
         return None
+    if set(name.split()) & _TURNED_ROUND:
+        return None
     near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=_NEAR)
     if near and len(near[0]) >= _SHORT:
         return Named(_BY_NAME[near[0]], "guess", f"'{header.strip()}' is nearly '{near[0]}'")
@@ -135,11 +151,13 @@ def meaning_of(header: str) -> Named | None:
 def hint_of(header: str) -> Hint:
     """What a header says about how its values are to be read."""
     named = meaning_of(header)
-    if named and named.meaning in HINTS:
+    if named and named.sure != "guess" and named.meaning in HINTS:
         return HINTS[named.meaning]
     words = set(plain(header).split())
     if words & _DATE_WORDS:
         return "date"
+    if words & _WORDS_OF_PLACES:
+        return "name"
     return "id" if words & _ID_WORDS else ""
 
 

@@ -10,12 +10,14 @@ from batchrunner.guess.dates import decided
 from batchrunner.guess.findings import Sure, less_sure, percent
 from batchrunner.guess.looks import Look, look_at
 from batchrunner.guess.names import Named, field_name, hint_of, meaning_of
+from batchrunner.guess.nodes import cell, first_word, last_word, text_of, without_apostrophes
 from batchrunner.guess.sampling import Sample
 
 _CYRILLIC_FIRST = ("RU", "KZ", "BY", "UA")
 _TEXT_FIELDS = ("_fname", "_lname", "_city", "_region", "_country", "_postal_code", "_tz")
+_NAMED_FIELDS = ("crm_id", "tags", "newsletter", "opt_out", "middle_name")
 _MOST_CODES = 4
-_HALF = 0.5
+_HALF, _MARKED = 0.5, 0.9
 _FEW_WITHOUT_ADDRESS = 0.05
 """A share of rows with a phone only that is worth looking people up by both; one that is smaller is said."""
 
@@ -120,6 +122,8 @@ def _meaning(named: Named | None, look: Look) -> str | None:
         "_ip": ("ip",),
         "_regip": ("ip",),
     }
+    if named.meaning == "phone" and named.sure == "guess" and look.kind not in ("phone", "empty"):
+        return None
     return named.meaning if look.kind in fits.get(named.meaning, (look.kind,)) else None
 
 
@@ -146,7 +150,9 @@ def _proposal(known: _Column, meaning: str | None) -> Proposal:
         case "email":
             return replace(one, target="email", node=cell(column, "email"), on=filled)
         case "phone":
-            return replace(one, target="data.phones", node=cell(column, "phone", **_region(look)), on=filled)
+            on = filled and look.kind != "text"
+            note = None if on or not filled else "few of its cells are phone numbers"
+            return replace(one, target="data.phones", node=cell(column, "phone", **_region(look)), on=on, note=note)
         case "_bdate" | "_regdate":
             return _of_date(replace(one, target=f"data.{meaning}"), look)
         case "_ip" | "_regip":
@@ -156,12 +162,13 @@ def _proposal(known: _Column, meaning: str | None) -> Proposal:
         case str() if meaning in _TEXT_FIELDS:
             # Values cannot speak for a name here: one that is only guessed at is left for a person to switch on.
             on = filled and one.sure != "guess"
-            return replace(one, target=f"data.{meaning}", node=text_of(column), on=on)
+            return _of_text(replace(one, target=f"data.{meaning}", node=text_of(column), on=on), known.texts)
         case "full_name":
             note = "first and last name in one: say which word is which"
             alternatives = (("data._fname", first_word(column)), ("data._lname", last_word(column)))
             return replace(one, target="data._fname", node=first_word(column), note=note, alternatives=alternatives)
-    return _of_another(replace(one, sure="guess" if meaning is None else one.sure), known.place, meaning, look)
+    another = _of_another(replace(one, sure="guess" if meaning is None else one.sure), known.place, meaning, look)
+    return _of_text(another, known.texts) if isinstance(another.node, str) else another
 
 
 def _sure(meaning: str | None, named: Named | None, look: Look) -> Sure:
@@ -180,7 +187,8 @@ def _why(meaning: str | None, named: Named | None, look: Look) -> str:
     if named and named.meaning == meaning:
         return f"{named.why}; {look.why}"
     if named and meaning is None:
-        return f"{named.why}, but {look.why}"
+        another = _meaning(named, look) is not None  # the field is taken by a column that is surer or fuller
+        return f"{named.why}{';' if another else ', but'} {look.why}"
     return look.why
 
 
@@ -191,12 +199,21 @@ def _region(look: Look) -> dict[str, object]:
 def _of_date(one: Proposal, look: Look) -> Proposal:
     if look.date is None:
         return replace(one, node=cell(one.column, "date", format="%Y-%m-%d"), note="no date to see the form by")
-    node = cell(one.column, look.date.kind, format=look.date.form)
+    kind = "date" if one.target == "data._bdate" else look.date.kind  # a birthday at 0:00:00 is a day all the same
+    node = cell(one.column, kind, format=look.date.form)
     if look.date.also is None:
         return replace(one, node=node, on=True)
-    other = cell(one.column, look.date.kind, format=look.date.also)
+    other = cell(one.column, kind, format=look.date.also)
     note = "days and months cannot be told apart by any row: switch the right one on"
     return replace(one, node=node, note=note, alternatives=((one.target, other),), sure="guess")
+
+
+def _of_text(one: Proposal, texts: Sequence[str]) -> Proposal:
+    """Some exports keep spreadsheets from reading `02134` as a number by an apostrophe; it is no part of the text."""
+    marked = sum(text.lstrip().startswith("'") for text in texts)
+    if not marked or marked < _MARKED * one.look.filled:
+        return one
+    return replace(one, node=without_apostrophes(one.column), note="the apostrophes in front are taken off")
 
 
 def _of_codes(one: Proposal, texts: Sequence[str]) -> Proposal:
@@ -210,7 +227,11 @@ def _of_codes(one: Proposal, texts: Sequence[str]) -> Proposal:
 
 def _of_another(one: Proposal, place: int, meaning: str | None, look: Look) -> Proposal:
     """A column that no field of the platform is meant for: a custom field, or a text for messages."""
-    name = meaning if meaning in ("crm_id", "tags", "newsletter", "middle_name") else field_name(one.column, place)
+    name = (
+        meaning
+        if meaning in ("crm_id", "tags", "newsletter", "opt_out", "middle_name")
+        else field_name(one.column, place)
+    )
     note = "empty as far as was read" if look.kind == "empty" else None
     options: dict[str, Any] = dict(look.options)
     match look.kind:
@@ -254,7 +275,7 @@ def _one_word_names(proposals: list[Proposal], taken: Mapping[str, str], sample:
 
 
 def _plan(sample: Sample, proposals: list[Proposal], looks: Mapping[str, Look], taken: Mapping[str, str]) -> Plan:
-    email = next((one for one in proposals if one.target == "email" and one.on), None)
+    proposals, email, addresses = _with_more_addresses(proposals, sample)
     phones = [one for one in proposals if (one.look.kind == "phone" and one.look.filled and not _sent_elsewhere(one))]
     main = next((one for one in proposals if one.target == "data.phones" and one.on), None)
     more = [one for one in phones if one is not main and main is not None]
@@ -264,8 +285,39 @@ def _plan(sample: Sample, proposals: list[Proposal], looks: Mapping[str, Look], 
     ]
     numbers = None if main is None else _phone_list([main, *more])
     ids = {meaning: column for meaning, column in taken.items() if looks[column].unique}
-    found = _search(sample, email, [main, *more] if main else [], ids)
+    found = _search(sample, email, addresses, [main, *more] if main else [], ids)
     return Plan(found.matching, found.search, proposals, found.why, numbers)
+
+
+def _with_more_addresses(
+    proposals: list[Proposal], sample: Sample
+) -> tuple[list[Proposal], Proposal | None, list[str]]:
+    """Where the address is empty in some rows, other columns that are called so stand in for it, in file order."""
+    main = next((one for one in proposals if one.target == "email" and one.on), None)
+    if main is None:
+        return proposals, None, []
+    chosen = [main.column]
+    empty = [not text.strip() for text in sample.texts[main.column]]
+    for one in proposals:
+        named = meaning_of(one.column)
+        if one is main or one.look.kind != "email" or not named or named.meaning != "email" or named.sure == "guess":
+            continue
+        fills = [place for place, text in enumerate(sample.texts[one.column]) if empty[place] and text.strip()]
+        if fills:
+            chosen.append(one.column)
+            for place in fills:
+                empty[place] = False
+    if len(chosen) == 1:
+        return proposals, main, chosen
+    sent = replace(main, node={"pick": chosen, "as": "email"})
+    stands_in = f"stands in where '{main.column}' is empty"
+    others = {
+        one.column: replace(one, target="email", node=None, on=True, sure="likely", note=stands_in)
+        for one in proposals
+        if one.column in chosen[1:]
+    }
+    told = [sent if one is main else others.get(one.column, one) for one in proposals]
+    return told, sent, chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,15 +340,23 @@ def _phone_list(phones: Sequence[Proposal]) -> Any:  # noqa: ANN401  a node of t
     return {"columns": [one.column for one in phones], **options}
 
 
-def _search(sample: Sample, email: Proposal | None, phones: Sequence[Proposal], ids: Mapping[str, str]) -> _Search:
+def _search(
+    sample: Sample,
+    email: Proposal | None,
+    addresses: Sequence[str],
+    phones: Sequence[Proposal],
+    ids: Mapping[str, str],
+) -> _Search:
     """How the profile is looked up, by what, and why so."""
     number = _one_phone(phones) if phones else None
     if email:
-        by_phone = _rows_with_a_phone_only(sample, email, phones)
+        by_phone = _rows_with_a_phone_only(sample, addresses, phones)
         if by_phone > _FEW_WITHOUT_ADDRESS * sample.rows:
             why = f"{by_phone} of {sample.rows} rows have no e-mail address, but a phone"
             return _Search("email_phone", {"email": email.node, "phone": number}, why)
-        why = f"column '{email.column}' is filled in {percent(email.look.filled, sample.rows)} of the rows"
+        filled = sum(any(map(str.strip, row)) for row in zip(*[sample.texts[one] for one in addresses], strict=True))
+        which = f"column '{email.column}' is" if len(addresses) == 1 else f"one of {len(addresses)} columns is"
+        why = f"{which} filled in {percent(filled, sample.rows)} of the rows"
         if by_phone:
             why += f"; {by_phone} rows have a phone only: matching = email_phone would take them too"
         return _Search("email", {"email": email.node}, why)
@@ -313,11 +373,12 @@ def _by_id(column: str) -> str:
     return f"there is neither e-mail address nor phone; column '{column}' is another in each row"
 
 
-def _rows_with_a_phone_only(sample: Sample, email: Proposal, phones: Sequence[Proposal]) -> int:
+def _rows_with_a_phone_only(sample: Sample, addresses: Sequence[str], phones: Sequence[Proposal]) -> int:
     numbers = [sample.texts[one.column] for one in phones]
+    mails = [sample.texts[column] for column in addresses]
     return sum(
-        not address.strip() and any(column[place].strip() for column in numbers)
-        for place, address in enumerate(sample.texts[email.column])
+        any(column[place].strip() for column in numbers) and not any(column[place].strip() for column in mails)
+        for place in range(len(mails[0]))
     )
 
 
@@ -326,30 +387,3 @@ def _one_phone(phones: Sequence[Proposal]) -> Any:  # noqa: ANN401  a node of th
         return phones[0].node
     options = {key: value for key, value in phones[0].node.items() if key != "column"}
     return {"pick": [one.column for one in phones], **options}
-
-
-# --- nodes -------------------------------------------------------------------------------------
-
-
-def cell(column: str, conversion: str, **options: object) -> dict[str, Any]:
-    """A converted cell."""
-    return {"column": column, "as": conversion, **options}
-
-
-def text_of(column: str) -> Any:  # noqa: ANN401  a node of the job file
-    """The text of a column, without white space at its ends."""
-    return f"{{{column}|trim}}" if _nameable(column) else {"column": column}
-
-
-def first_word(column: str) -> Any:  # noqa: ANN401  a node of the job file
-    """The first word of a column."""
-    return f"{{{column}|first_word}}" if _nameable(column) else {"column": column}
-
-
-def last_word(column: str) -> Any:  # noqa: ANN401  a node of the job file
-    """The last word of a column."""
-    return f"{{{column}|last_word}}" if _nameable(column) else {"column": column}
-
-
-def _nameable(column: str) -> bool:
-    return not set(column) & set("{}|") and column == column.strip() and bool(column)

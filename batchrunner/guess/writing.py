@@ -109,7 +109,9 @@ def _data(plan: Plan) -> list[str]:
                     lines += _because(phone)
                 lines.append(f"phones = {toml(plan.phones)}")
             continue
-        if one.target == "email":
+        if one.target == "email" and one.node is None:  # its column is among those that are picked from
+            lines += _because(one)
+        elif one.target == "email":
             lines += _line(one, "email")
         elif one.target and one.target.startswith("data."):
             lines += _line(one, one.target.removeprefix("data."))

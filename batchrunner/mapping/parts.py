@@ -16,9 +16,11 @@ from msgspec import UNSET
 
 from batchrunner.mapping.cells import EMPTY, Judge
 from batchrunner.mapping.conversions import canonical
+from batchrunner.mapping.damage import Fault
 from batchrunner.mapping.fragments import pieces, text_pieces
 from batchrunner.mapping.origins import Origin
 from batchrunner.mapping.problems import Problem
+from batchrunner.mapping.repairs import Became
 from batchrunner.mapping.sheet import Sheet, any_filled
 
 Values = list[object]
@@ -136,7 +138,16 @@ class ConvertedCell:
         rescue, column = self._judge.rescue, self.columns[0]
         if rescue is None:
             return values
-        return rescue.column(texts, values, column, lambda *damage: sheet.note_damage(column, *damage))
+        return rescue.column(texts, values, column, lambda *damage: self._note_damage(sheet, *damage))
+
+    def _note_damage(self, sheet: Sheet, places: Sequence[int], fault: Fault, became: Became) -> None:
+        """Against the column that the value came from: of several, the first that is filled."""
+        rest = places
+        for column in self.columns[:-1]:
+            some = sheet.filled(column)
+            sheet.note_damage(column, [place for place in rest if some[place]], fault, became)
+            rest = [place for place in rest if not some[place]]
+        sheet.note_damage(self.columns[-1], rest, fault, became)
 
     def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """The values as JSON."""

@@ -46,6 +46,8 @@ class Sheet:
         self._texts: dict[str, list[str]] = {}
         self._filled: dict[str, list[bool]] = {}
         self._made: dict[object, Any] = {}
+        self._told: dict[tuple[str, Fault], set[int]] = {}
+        """Places of damage that is written down: a cell may be converted in several places of the request."""
 
     def __len__(self) -> int:
         """Rows that take part."""
@@ -69,9 +71,13 @@ class Sheet:
 
     def note_damage(self, column: str, places: Sequence[int], fault: Fault, became: Became) -> None:
         """Write down what became of the damaged cells of some rows."""
-        if self._notebook:
-            first = [self.rows[place] for place in places[:PLACES_KEPT]]
-            self._notebook.note(column, fault, first, became, len(places))
+        if self._notebook is None:
+            return
+        told = self._told.setdefault((column, fault), set())
+        if new := [place for place in places if place not in told]:
+            told.update(new)
+            first = [self.rows[place] for place in new[:PLACES_KEPT]]
+            self._notebook.note(column, fault, first, became, len(new))
 
     def filled(self, column: str) -> list[bool]:
         """For each row, whether the cell holds more than white space."""

@@ -271,3 +271,29 @@ def test_what_was_encoded_twice_comes_back(text: str) -> None:
 def test_a_test_says_nothing_of_what_is_right(test: Any, text: str) -> None:
     """None means: not damaged in this way."""
     assert test(text) is None
+
+
+def test_a_cell_that_is_used_twice_is_counted_once_and_against_its_own_column() -> None:
+    """Phones are looked up by the first that is filled, and sent as a list of all."""
+    job = job_of(
+        """
+        matching = "phone"
+        phone = { pick = ["work", "home"], as = "phone", region = "RU" }
+        [data]
+        phones = { columns = ["work", "home"], as = "phone", region = "RU" }
+        """
+    )
+    cells = [("8 900 123-45-67", ""), ("", "8 900 123-45-68"), ("8 900 123-45-69", "8 900 123-45-60")]
+    rows = [Row(number, number + 1, texts) for number, texts in enumerate(cells, 1)]
+    repairs = Repairs()
+    mapper = compile_mapping(job, Source("crm.csv", "", 0), ("work", "home"), "crm.csv", repairs)
+    mapper.map(Chunk(("work", "home"), rows, cells))
+    assert {(one.column, one.cells, tuple(one.lines)) for one in repairs} == {("work", 2, (2, 4)), ("home", 2, (3, 4))}
+
+
+def test_damage_on_one_line_is_told_by_row() -> None:
+    """A JSON array may have no other line."""
+    repairs = Repairs()
+    repairs.note(("a.json", "phone", "russian_8"), [Row(2, 1, ()), Row(5, 1, ())], "repaired", 2)
+    [found] = repairs
+    assert "(rows 2, 5): 2 repaired" in found.sentence

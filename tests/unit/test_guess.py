@@ -262,3 +262,63 @@ def test_an_array_that_is_longer_than_the_start_is_read_up_to_the_cut() -> None:
     assert sample.rows >= 6000
     with pytest.raises(SourceError, match="cut off"):
         sample_of(Head("a.json", array, whole=True))
+
+
+def look_of(values: list[str], hint: Hint = "") -> str:
+    """The kind of a column."""
+    return look_at(values, hint, ()).kind
+
+
+def test_a_header_alone_makes_no_phone() -> None:
+    """Nor do latitudes, which are valid numbers somewhere in the world."""
+    assert look_of(["Jane Roe", "John Doe"], "phone") == "text"
+    assert look_of(["42.3600000", "55.7558000", "59.9386000"]) == "float"
+    assert look_of(["617.555.0101", "617.555.0102"]) == "phone"
+
+
+def test_no_share_is_larger_than_the_whole() -> None:
+    """A number that names its country, though not by a plus in front, is counted once."""
+    look = look_at(["'+7 900 123-45-67", "'+7 900 123-45-68"], "phone", ("RU",))
+    assert "100 %" in look.why
+
+
+@pytest.mark.parametrize("header", ["Contact owner", "Email opt out date", "Ответственный", "Phone owner"])
+def test_a_name_that_turns_the_meaning_round_is_not_near(header: str) -> None:
+    """A consent is never guessed from a refusal."""
+    assert meaning_of(header) is None
+
+
+def plan_of(content: str) -> Plan:
+    """The proposals for a CSV file."""
+    return propose(sample_of(Head("a.csv", content.encode(), whole=True)))
+
+
+def test_a_second_address_stands_in_for_the_first() -> None:
+    """Both are looked at in file order; a column that fills no gap stays a comment."""
+    work, personal = "w@example.com", "p@example.com"
+    rows = f"{work},{personal},o@example.com\n{work},,o@example.com\n,{personal},\n{work},,\n"
+    plan = plan_of("Work email,Personal email,Owner email\n" + rows)
+    assert plan.search == {"email": {"pick": ["Work email", "Personal email"], "as": "email"}}
+    assert [one.on for one in plan.proposals] == [True, True, False]
+    assert plan.why == "one of 2 columns is filled in 100 % of the rows"
+    one_is_enough = plan_of("Work email,Personal email\n" + "a@example.com,b@example.com\n" * 3)
+    assert one_is_enough.search == {"email": {"column": "Work email", "as": "email"}}
+
+
+def test_a_refusal_keeps_its_name() -> None:
+    """Switched on, `newsletter` would mean the opposite."""
+    plan = plan_of("Email,Email Opt Out\na@example.com,1\nb@example.com,0\n")
+    assert plan.proposals[1].target == "data.opt_out"
+
+
+def test_a_birthday_at_midnight_is_a_day() -> None:
+    """As some programs write it."""
+    plan = plan_of("Email;Дата рождения\na@example.com;23.11.1990 0:00:00\nb@example.com;01.02.1985 0:00:00\n")
+    assert plan.proposals[1].node == {"column": "Дата рождения", "as": "date", "format": "%d.%m.%Y %H:%M:%S"}
+
+
+def test_apostrophes_for_spreadsheets_are_taken_off() -> None:
+    """Where nearly all cells have one; a name that begins so keeps it."""
+    plan = plan_of("Email,Zip,Last name\n" + "".join(f"a{n}@example.com,'0213{n},{'Brown'}\n" for n in range(5)))
+    assert plan.proposals[1].node == """{Zip|trim|replace:"'",''}"""
+    assert plan.proposals[2].node == "{Last name|trim}"
