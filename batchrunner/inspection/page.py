@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from batchrunner.inspection import charts
@@ -29,8 +29,13 @@ svg.share { width: 6rem; height: .6rem; margin-top: .35rem; border-radius: 2px; 
 svg.columns { width: 8rem; height: 1.7rem; } svg.columns.long, .long svg { width: 100%; height: 3.2rem; }
 .good { fill: var(--good); background: var(--good); } .bad { fill: var(--bad); background: var(--bad); }
 .held { fill: var(--held); background: var(--held); } .fill { fill: var(--fill); } .rest { fill: var(--rest); }
-td.wrong { color: var(--bad); } .scroll { overflow-x: auto; }
+td.wrong, .jump a { color: var(--bad); } .jump a { margin-right: .8rem; } tr.empty td { color: var(--dim); }
+thead th { position: sticky; top: 0; background: var(--paper); } tr:target td { background: var(--rest); }
+@media (max-width: 64rem) { .scroll { overflow-x: auto; } .scroll table { min-width: 58rem; }
+  thead th { position: static; } }
 """
+_FEW_COLUMNS = 12
+"""As many as a screen shows."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -97,29 +102,45 @@ def _codes(found: Inspection) -> Iterable[str]:
 
 
 def _columns(found: Inspection) -> Iterable[str]:
-    yield '<h2>Columns</h2><div class="scroll"><table><thead><tr><th>column</th><th>filled</th><th></th>'
-    yield "<th>distinct</th><th>looks like</th><th>lengths</th><th>problems</th></tr></thead><tbody>"
-    for column in found.columns:
-        yield _column(found, column)
+    columns = list(found.columns)
+    yield f"<h2>Columns</h2>{_jump(found, columns)}"
+    yield '<div class="scroll"><table><thead><tr><th>column</th><th>problems</th><th>filled</th><th></th>'
+    yield "<th>distinct</th><th>looks like</th><th>lengths</th></tr></thead><tbody>"
+    for place, column in enumerate(columns):
+        yield _column(found, column, place)
     yield "</tbody></table></div>"
     if found.columns.left_out:
         yield '<p class="dim">Further columns, which only some of the rows have, were not looked at.</p>'
 
 
-def _column(found: Inspection, column: ColumnProfile) -> str:
+def _jump(found: Inspection, columns: Sequence[ColumnProfile]) -> str:
+    """Where to look in a long table: the columns that have problems."""
+    if len(columns) <= _FEW_COLUMNS:
+        return ""
+    wrong = [(place, column) for place, column in enumerate(columns) if found.problems_of(column)]
+    empty = sum(not column.filled for column in columns)
+    links = "".join(f'<a href="#c{place}">{_text(column.name)}</a>' for place, column in wrong)
+    return (
+        f'<p class="dim">{len(wrong)} of {len(columns)} columns have problems; {empty} are empty.</p>'
+        f'<p class="jump">{links}</p>'
+    )
+
+
+def _column(found: Inspection, column: ColumnProfile, place: int) -> str:
     filled = share(column.filled, column.rows)
     titles = [_length(place, count) for place, count in enumerate(column.lengths)]
     problems = found.problems_of(column)
     cells = (
         f"<td>{_text(column.name)}</td>",
+        f'<td class="wrong">{_text(", ".join(problems))}</td>',
         f'<td class="n">{filled}</td>',
         f"<td>{charts.share_bar(column.filled, column.rows, filled)}</td>",
         f'<td class="n">{distinct(column)}</td>',
         f"<td>{'<br>'.join(f'<code>{_text(one)}</code>' for one in column.examples)}</td>",
         f"<td>{charts.columns(column.lengths, titles, 'cells by length')}</td>",
-        f'<td class="wrong">{_text(", ".join(problems))}</td>',
     )
-    return f"<tr>{''.join(cells)}</tr>"
+    kind = "" if column.filled else ' class="empty"'
+    return f'<tr id="c{place}"{kind}>{"".join(cells)}</tr>'
 
 
 def _length(place: int, count: int) -> str:

@@ -138,3 +138,17 @@ def test_any_column_name_gives_the_same_page_but_for_its_text(name: str) -> None
 def test_a_page_of_nothing_is_a_page() -> None:
     """An empty file has no columns, and no division by zero."""
     assert "0 rows can be sent" in page(Inspection("crm", ("a.csv",), 0))
+
+
+def test_a_page_of_many_columns_leads_to_those_with_problems() -> None:
+    """Nobody looks through sixty rows of a table for the two that matter."""
+    names = [HOSTILE, *(f"c{number}" for number in range(60))]
+    found = Inspection("crm", ("a.csv",), 100)
+    found.columns.add(chunk_of(names, [["x", *["1"] * 58, "", ""]]))
+    found.count(10, "bad_email")
+    found.found([], {(HOSTILE, "bad_email"): 1, ("c7", "bad_phone"): 1})
+    tags = read(page(found)).tags
+    assert "2 of 61 columns have problems; 2 are empty." in read(page(found)).text
+    assert [attrs["href"] for tag, attrs in tags if tag == "a"] == ["#c0", "#c8"]
+    assert {"c0", "c8"} <= {attrs["id"] for tag, attrs in tags if tag == "tr" and "id" in attrs}
+    assert not any(tag == "a" for tag, _ in read(page(inspection())).tags)
