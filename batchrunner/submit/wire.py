@@ -135,6 +135,6 @@ class WireTransport(httpx.AsyncBaseTransport):
 def _head_lines(request: httpx.Request) -> bytes:
     headers = request.headers.raw
     lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
-    if lines.count(b"\n") != len(headers) or b"\0" in lines:
+    if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
         raise httpx.LocalProtocolError("a header holds the end of a line", request=request)
     return lines + b"\r\n"
