@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,7 @@ from batchrunner.cli.options import (
     say_json,
 )
 from batchrunner.clock import SystemClock
-from batchrunner.ledger import DIED, History, Nights, RunRecord, SqlLedger
+from batchrunner.ledger import DIED, Looks, RunRecord, at_a_glance
 from batchrunner.model import State
 from batchrunner.report import (
     entry_values,
@@ -30,6 +30,9 @@ from batchrunner.report import (
     status_text,
     task_values,
 )
+
+if TYPE_CHECKING:  # most of the start-up, and `status` seldom needs it
+    from batchrunner.ledger import SqlLedger
 
 NOT_ACCEPTED = (State.REJECTED, State.FAILED, State.IN_DOUBT, State.RESEND, State.CLAIMED)
 
@@ -52,22 +55,34 @@ def job_name(job: str | None) -> str | None:
 def status(job: str | None, ledger: str | None, output: str, quiet: bool) -> None:  # noqa: FBT001
     """What each job (or one, by name or file) has done last, and which rows wait for something."""
     del quiet
-    with SqlLedger.for_reading(ledger or default_ledger()) as opened:
-        history = History(opened)
-        name = job_name(job)
-        jobs = [name] if name else history.jobs()
-        told = [_status_of(opened, history, one) for one in jobs]
+    name, place = job_name(job), ledger or default_ledger()
+
+    def look(at: Looks) -> list[tuple[dict[str, Any], str]]:
+        return [_status_of(at, one) for one in ([name] if name else at.jobs())]
+
+    told = at_a_glance(place, look)
+    if told is None:
+        from batchrunner.ledger import Whole  # noqa: PLC0415  see above
+
+        with _opened(place) as opened:
+            told = look(Whole(opened))
     if output == "json":
         say_json({"jobs": [values for values, _ in told]})
     else:
         click.echo("\n".join(text for _, text in told) or "nothing was ever run with this ledger")
 
 
-def _status_of(ledger: SqlLedger, history: History, job: str) -> tuple[dict[str, Any], str]:
-    recorded = next(iter(history.runs(job, limit=1)), None)
-    last = _as_it_stands(ledger, recorded) if recorded else None
-    running = ledger.is_running(job)
-    waiting = Counter(history.unfinished_counts(job))
+def _opened(ledger: str) -> SqlLedger:
+    from batchrunner.ledger import SqlLedger  # noqa: PLC0415  see above
+
+    return SqlLedger.for_reading(ledger)
+
+
+def _status_of(at: Looks, job: str) -> tuple[dict[str, Any], str]:
+    recorded = at.last_run(job)
+    last = _as_it_stands(at, recorded) if recorded else None
+    running = at.is_running(job)
+    waiting = Counter(at.unfinished_counts(job))
     if recorded and last and last.totals.in_doubt > recorded.totals.in_doubt:
         waiting[State.IN_DOUBT, DIED] += last.totals.in_doubt - recorded.totals.in_doubt
     values = {
@@ -79,21 +94,20 @@ def _status_of(ledger: SqlLedger, history: History, job: str) -> tuple[dict[str,
         ],
     }
     text = status_text(job, last, waiting, running=running)
-    if pause := Nights(ledger).paused(job, SystemClock().now_ms()):
+    if pause := at.paused(job, SystemClock().now_ms()):
         values["paused"] = pause_values(pause)
         text += f"\n  {pause_text(pause)}"
     return values, text
 
 
-def _as_it_stands(ledger: SqlLedger, run: RunRecord) -> RunRecord:
+def _as_it_stands(at: Looks, run: RunRecord) -> RunRecord:
     """A run without an end has died, unless a process holds its job's lock: the next run will say the same."""
-    if run.ended_ms is not None or ledger.is_running(run.job):
+    if run.ended_ms is not None or at.is_running(run.job):
         return run
-    run = History(ledger).run(run.name)  # it may have ended between the two looks
+    run = at.again(run)  # it may have ended between the two looks
     if run.ended_ms is not None:
         return run
-    open_claims = ledger.count_states(run.id).get(State.CLAIMED, 0)
-    return replace(run, ending="died", totals=run.totals.with_open_claims(open_claims, DIED))
+    return replace(run, ending="died", totals=run.totals.with_open_claims(at.open_claims(run), DIED))
 
 
 @click.command()
@@ -106,8 +120,11 @@ def _as_it_stands(ledger: SqlLedger, run: RunRecord) -> RunRecord:
 def runs(job: str | None, ledger: str | None, limit: int, output: str, quiet: bool) -> None:  # noqa: FBT001
     """List past runs, newest first."""
     del quiet
-    with SqlLedger.for_reading(ledger or default_ledger()) as opened:
-        found = [_as_it_stands(opened, one) for one in History(opened).runs(job_name(job), limit)]
+    from batchrunner.ledger import History, Whole  # noqa: PLC0415  see above
+
+    with _opened(ledger or default_ledger()) as opened:
+        at = Whole(opened)
+        found = [_as_it_stands(at, one) for one in History(opened).runs(job_name(job), limit)]
     if output == "json":
         say_json({"runs": [run_values(one) for one in found]})
     else:
@@ -124,9 +141,11 @@ def runs(job: str | None, ledger: str | None, limit: int, output: str, quiet: bo
 def show(run: str, ledger: str | None, limit: int, output: str, quiet: bool) -> None:  # noqa: FBT001
     """Show one run (its name, the beginning of it, or 'last') and its rows that were not accepted."""
     del quiet
-    with SqlLedger.for_reading(ledger or default_ledger()) as opened:
+    from batchrunner.ledger import History, Whole  # noqa: PLC0415  see above
+
+    with _opened(ledger or default_ledger()) as opened:
         history = History(opened)
-        found = _as_it_stands(opened, history.run(run))
+        found = _as_it_stands(Whole(opened), history.run(run))
         bad = history.entries(found.id, NOT_ACCEPTED, limit)
         tasks = history.tasks(found.id)
     if output == "json":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from batchrunner.errors import LedgerError
 from batchrunner.ledger import schema
+from batchrunner.ledger.files import DAMAGED, file_named, must_not_be_cut_off
 from batchrunner.private import private_folder
 
 BUSY_TIMEOUT_MS = 30_000
@@ -26,8 +26,6 @@ IN_MEMORY = Path(":memory:")
 
 SWITCH_WAIT_MS = 10
 """Between two tries to switch the write-ahead log on: about what another program takes to make the tables."""
-
-DAMAGED = "the ledger is damaged; look with 'batchrunner ledger check', mend with 'batchrunner ledger repair'"
 
 # Without the journal mode, which is written into the file itself: first it must be certain that the file is ours.
 PRAGMAS = (
@@ -43,7 +41,7 @@ PRAGMAS = (
 def locate(ledger: str) -> Path:
     """The file behind `--ledger URL|PATH`. Raises LedgerError for a database we do not speak yet."""
     if "://" not in ledger:
-        return _file(ledger)
+        return file_named(ledger)
     try:
         url = make_url(ledger)
     except ArgumentError as error:
@@ -51,14 +49,7 @@ def locate(ledger: str) -> Path:
     if url.get_backend_name() != "sqlite" or not url.database:
         shown = url.render_as_string(hide_password=True)
         raise LedgerError(f"{shown}: this version keeps ledgers in SQLite files; write a path, or sqlite:///path")
-    return _file(url.database)
-
-
-def _file(name: str) -> Path:
-    try:
-        return Path(os.path.expanduser(name)).resolve()  # noqa: PTH111  pathlib's raises where nobody has that name
-    except ValueError:
-        raise LedgerError(f"{name!r}: is not a possible file name; name another with --ledger") from None
+    return file_named(url.database)
 
 
 def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connection]:
@@ -71,7 +62,7 @@ def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connectio
             if not create:
                 raise LedgerError("does not exist: nothing was ever run with it")
             _make_private_file(path)
-        _must_not_be_cut_off(path)
+        must_not_be_cut_off(path)
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
         event.listen(engine, "connect", _prepare)
         connection = engine.connect()
@@ -105,40 +96,6 @@ def _make_private_file(path: Path) -> None:
     # SQLite gives its -wal and -shm files the mode of the database, so this one call covers all three.
     private_folder(path.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-_LARGEST_PAGE = 65_536  # written as 1
-_HEADER = struct.Struct(">16xH6xI4xI60xI")  # page size, change counter, pages, and for which change those were counted
-
-
-def _must_not_be_cut_off(path: Path) -> None:
-    """A file that has lost its end, or all of it, is never taken for a new ledger. Raises LedgerError."""
-    if not path.is_file() or not _cut_off(path):
-        return
-    if any(_size(path.with_name(path.name + end)) for end in ("-wal", "-journal")):
-        return  # another program is writing, or a log holds pages that the file does not have yet
-    if what := _cut_off(path):  # it may have been written meanwhile
-        raise LedgerError(f"{what}: {DAMAGED}")
-
-
-def _cut_off(path: Path) -> str | None:
-    size = _size(path)
-    if size == 0:
-        return "is empty, though jobs have run with it" if any(path.parent.glob(f"{path.name}.*.lock")) else None
-    with path.open("rb") as file:
-        head = file.read(_HEADER.size)
-    if len(head) < _HEADER.size or not head.startswith(b"SQLite format 3\0"):
-        return None  # SQLite says what that is
-    page, change, pages, counted_for = _HEADER.unpack(head)
-    whole = pages * (page if page > 1 else _LARGEST_PAGE)
-    return f"is cut off after {size} of {whole} bytes" if change == counted_for and size < whole else None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:

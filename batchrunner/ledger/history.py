@@ -13,46 +13,15 @@ from batchrunner.errors import UsageError
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import reading, saying, transaction
 from batchrunner.ledger.parcels import find_tasks
+from batchrunner.ledger.records import EntryRecord, RunRecord
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources, unfinished
 from batchrunner.ledger.statements import STANDING, as_standing
 from batchrunner.ledger.store import SqlLedger
-from batchrunner.model import EntryRef, Key, RunId, Source, State, TaskRecord, Totals
+from batchrunner.model import EntryRef, Key, RunId, Source, State, TaskRecord
 from batchrunner.ports import Standing
 
 LAST = "last"
 """Instead of the name of a run: the job's newest one."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """One run, as the ledger remembers it."""
-
-    id: RunId
-    name: str
-    job: str
-    verb: str
-    started_ms: int
-    ended_ms: int | None
-    ending: str | None
-    exit_code: int | None
-    totals: Totals
-    run_dir: str | None
-    sources: tuple[Source, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRecord:
-    """One claimed row, as the ledger remembers it."""
-
-    source_no: int
-    row_number: int
-    line: int
-    state: State
-    code: str | None
-    profile_id: str | None
-    attempts: int
-    requested_ms: int
-    taken_over: bool
 
 
 @dataclass(frozen=True, slots=True)

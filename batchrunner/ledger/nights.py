@@ -11,6 +11,7 @@ from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import reading, saying, transaction
+from batchrunner.ledger.records import Pause
 from batchrunner.ledger.schema import entries, loads, pauses, runs
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import RunId
@@ -32,16 +33,6 @@ class Load:
     """At the job's own path; else a person named it."""
     kept_at: str | None = None
     """Where it was moved to, if it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A job that a person has paused."""
-
-    job: str
-    since_ms: int
-    until_ms: int | None
-    why: str | None
 
 
 class Nights:
@@ -152,9 +143,7 @@ class Nights:
         query = select(pauses).where(pauses.c.job == job)
         with saying(self._path):
             row = self._connection.execute(query).first()
-        if row is None or (row.until_ms is not None and row.until_ms <= now_ms):
-            return None
-        return Pause(row.job, row.since_ms, row.until_ms, row.why)
+        return None if row is None else Pause(row.job, row.since_ms, row.until_ms, row.why).at(now_ms)
 
 
 def _load(row: Row[Any]) -> Load:

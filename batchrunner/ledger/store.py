@@ -10,14 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from sqlalchemy import func, insert, select, update
 
 from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import DAMAGED, IN_MEMORY, locate, open_database, reading, saying, transaction
+from batchrunner.ledger.database import IN_MEMORY, locate, open_database, reading, saying, transaction
+from batchrunner.ledger.files import DAMAGED, is_held, lock_of
 from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
 from batchrunner.ledger.people import find_engaged
+from batchrunner.ledger.records import DIED
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
 from batchrunner.ledger.steps import find_steps, note_steps
@@ -42,12 +44,6 @@ from batchrunner.model import (
 )
 from batchrunner.ports import Onward, Standing
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
-
-LOCK_PATIENCE_S = 0.5
-"""`status` takes the lock for a moment to see whether a run holds it; a starting run must not take that for a run."""
-
-DIED = "no_answer"
-"""The code of a claim that a dead run left behind."""
 
 
 class SqlLedger:
@@ -88,7 +84,7 @@ class SqlLedger:
     def locked(self, job: str) -> Iterator[None]:
         """Hold the job's lock: the operating system releases it when the process ends, however it ends."""
         with saying(self.path):
-            lock = FileLock(self._lock_path(job), timeout=LOCK_PATIENCE_S, mode=0o600)
+            lock = lock_of(self.path, job)
             try:
                 lock.acquire()
             except Timeout:
@@ -100,16 +96,8 @@ class SqlLedger:
 
     def is_running(self, job: str) -> bool:
         """Whether some process holds the job's lock now."""
-        if not self._lock_path(job).exists():
-            return False
-        try:
-            with self.locked(job):
-                return False
-        except AlreadyRunning:
-            return True
-
-    def _lock_path(self, job: str) -> Path:
-        return self.path.with_name(f"{self.path.name}.{job}.lock")
+        with saying(self.path):
+            return is_held(self.path, job)
 
     def _who_runs(self, job: str) -> str:
         query = select(runs.c.name, runs.c.process).where(runs.c.job == job, runs.c.ended_ms.is_(None))

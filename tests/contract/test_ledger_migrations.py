@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.ledger import History, open_ledger
+from batchrunner.ledger import History, glance, open_ledger
 from batchrunner.ledger.schema import VERSION
 from batchrunner.model import Key, State
 
@@ -60,3 +60,8 @@ def test_a_migrated_ledger_remembers(script: Path, tmp_path: Path) -> None:
 def test_there_is_a_ledger_of_every_version_but_today_s() -> None:
     """A new version needs the one before it on the shelf."""
     assert [script.stem for script in OF_OLD][: VERSION - 1] == [f"version_{n}" for n in range(1, VERSION)]
+
+
+def test_a_look_knows_the_present_version() -> None:
+    """Whoever changes a table looks whether `glance` still asks rightly, and raises its number."""
+    assert glance.VERSION == VERSION
