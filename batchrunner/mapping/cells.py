@@ -50,7 +50,7 @@ class Judge:
     """Turns the text of a cell into its value, into EMPTY, or into a Problem."""
 
     convert: Convert
-    are_plain: ArePlain | None
+    at_once: AtOnce | None
     subject: str
     code: str
     columns: tuple[str, ...] = ()
@@ -65,12 +65,13 @@ class Judge:
         """Judge many texts: what they become is the same as one by one."""
         if not mostly_distinct(texts):
             return each_once(texts, self)
-        if self.are_plain is None:
+        if self.at_once is None:
             return self._each(texts)
         values: list[object] = []
         for start in range(0, len(texts), _BLOCK):
             block = texts[start : start + _BLOCK]
-            values += block if self.are_plain(block) else self._each(block)
+            together = self.at_once(block)
+            values += self._each(block) if together is None else together
         return values
 
     def _each(self, texts: Sequence[str]) -> list[object]:
@@ -88,22 +89,29 @@ class Judge:
         return values
 
 
-ArePlain = Callable[[Sequence[str]], bool]
-"""Whether all of these texts convert to themselves, as far as one look tells; it may say no too often."""
+AtOnce = Callable[[Sequence[str]], Sequence[str] | None]
+"""What all of these texts become, each as by itself; None where one look does not tell, which may be too often."""
 
 _BLOCK = 32
-"""Texts looked at together: few enough that one which is not plain costs little."""
+"""Texts looked at together: few enough that one which needs a look of its own costs little."""
 
 
 def judge_of(cell: Cell, home: Path, repair: RepairTable) -> Judge:
     """The judge of a cell whose options are all right. Files are looked for beneath a folder of `home`."""
-    are_plain = conversions.are_plain_emails if cell.as_ == "email" and cell.map is None else None
     code = f"bad_{'value' if cell.map and cell.as_ == 'text' else cell.as_}"
     convert = converter(cell, home)
     if cell.map is not None or cell.as_ == "list":
         convert = _emptied(convert)
     rescue = rescue_of(cell, repair, convert)
-    return Judge(convert, are_plain, subject_of(cell), code, columns_named(cell), rescue)
+    return Judge(convert, _at_once(cell), subject_of(cell), code, columns_named(cell), rescue)
+
+
+def _at_once(cell: Cell) -> AtOnce | None:
+    if cell.map is None and cell.as_ == "email":
+        return conversions.parse_plain_emails
+    if cell.map is None and cell.as_ == "phone":
+        return phones.phones_parser(cell.region)
+    return None
 
 
 def _emptied(convert: Convert) -> Convert:

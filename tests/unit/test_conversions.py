@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from batchrunner.mapping import conversions as to
-from batchrunner.mapping.phones import ShortCut
+from batchrunner.mapping.phones import ShortCut, phones_parser
 from batchrunner.mapping.problems import is_blank, shape
 
 NBSP = "\u00a0"
@@ -193,6 +193,35 @@ def test_the_plain_phone_numbers_read_as_the_library_reads_them(region: str | No
         number = phonenumbers.parse(text, region)
         assert phonenumbers.is_possible_number(number)
         assert quick == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+ALIKE = st.one_of(
+    st.lists(st.from_regex(r"\+7 ?9\d\d \d{3}-\d\d-\d\d", fullmatch=True), min_size=1, max_size=4),
+    st.lists(st.from_regex(r"8 ?\(9\d\d\) \d{3} \d{4}", fullmatch=True), min_size=1, max_size=4),
+    st.lists(st.from_regex(r"\+[1-9]\d{0,2} \d{6,11}", fullmatch=True), min_size=1, max_size=2),
+    st.lists(PHONES, min_size=1, max_size=3),
+)
+
+
+@pytest.mark.parametrize("region", [None, "RU", "KZ", "US", "GB", "DE", "IT", "BR", "BY", "AR", "MX"])
+@settings(max_examples=100, deadline=None)
+@given(texts=ALIKE)
+@example(texts=["+7 900 123-45-67", "+7 901 123-45-67\n+7 901 123-45-67"])
+@example(texts=["8 900 123-45-67", "+7 901 123-45-67"])
+def test_many_phone_numbers_read_as_each_of_them(region: str | None, texts: list[str]) -> None:
+    """A look at all of them together gives what the short cut gives for each, or nothing."""
+    together = phones_parser(region)(texts)
+    if together is not None:
+        assert list(together) == [ShortCut(region).read(text) for text in texts]
+
+
+def test_phone_numbers_that_are_written_alike_are_read_together() -> None:
+    """It is there because a look at each takes five times as long."""
+    assert phones_parser("RU")(["+7 900 123-45-67", "+79011234567"]) == ["+79001234567", "+79011234567"]
+    assert phones_parser("RU")(["8 (900) 123-45-67", "89011234567"]) == ["+79001234567", "+79011234567"]
+    assert phones_parser(None)(["+1 212 555 0123"]) == ["+12125550123"]
+    assert phones_parser(None)(["8 (900) 123-45-67"]) is None
+    assert phones_parser("RU")([""]) is None
 
 
 def test_the_plainest_phone_numbers_take_the_short_cut() -> None:
