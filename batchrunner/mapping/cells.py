@@ -16,10 +16,10 @@ from batchrunner.attachments import LARGEST_UPLOAD_BYTES
 from batchrunner.config import Cell, RepairTable
 from batchrunner.mapping import conversions, files, phones
 from batchrunner.mapping.conversions import Convert, canonical
+from batchrunner.mapping.distinct import each_once, mostly_distinct
 from batchrunner.mapping.maps import about_map, mapped
 from batchrunner.mapping.problems import Problem, is_blank, shape
 from batchrunner.mapping.rescue import Rescue, rescue_of
-from batchrunner.mapping.sheet import each_once, mostly_distinct
 from batchrunner.mapping.templates import columns_of, parse_template
 
 
@@ -76,6 +76,11 @@ class Judge:
 
     def _each(self, texts: Sequence[str]) -> list[object]:
         convert = self.convert
+        if all(map(str.strip, texts)):
+            try:  # most columns hold nothing else than what they should
+                return list(map(convert, texts))
+            except ValueError:
+                pass  # below it is found out which
         values: list[object] = []
         append = values.append
         for text in texts:

@@ -15,10 +15,11 @@ from batchrunner.keys import KeyMaker
 from batchrunner.mapping.compiling import LeafPart, Plan
 from batchrunner.mapping.conditions import Condition
 from batchrunner.mapping.damage import NULLS
+from batchrunner.mapping.distinct import each_once
 from batchrunner.mapping.parts import Constant, Object, Values
 from batchrunner.mapping.problems import Problem
 from batchrunner.mapping.repairs import Notebook, TextMender
-from batchrunner.mapping.sheet import Sheet, each_once
+from batchrunner.mapping.sheet import Sheet
 from batchrunner.mapping.texts import mapping_text
 from batchrunner.model import Filtered, Mapped, Request, Row, Source, Unusable
 

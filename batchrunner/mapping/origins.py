@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from batchrunner.mapping.distinct import each_once
 from batchrunner.mapping.problems import Problem, shape
-from batchrunner.mapping.sheet import Sheet, any_filled, each_once, filled
+from batchrunner.mapping.sheet import Sheet, any_filled, filled
 from batchrunner.mapping.templates import Piece, Placeholder, columns_of
 
 

@@ -24,6 +24,7 @@ from batchrunner.mapping.damage import (
     nbsp_at_ends,
     null_text,
 )
+from batchrunner.mapping.distinct import mostly_distinct
 from batchrunner.mapping.problems import Problem
 from batchrunner.model import Row
 
@@ -180,7 +181,7 @@ _SIGN = re.compile(rf"[{INVISIBLE}{_TWICE}]|^\s*[=#]|NULL|NaN|\\N|<NA>|[(<\[]nul
 
 def _suspicious(texts: Sequence[str]) -> bool:
     """Whether one of them may be damaged, by a few searches for single signs in all of them together."""
-    whole = " ".join(set(texts))
+    whole = " ".join(texts if mostly_distinct(texts) else set(texts))
     if "N" in whole and any(sign in whole for sign in ("NULL", "\\N", "NaN", "<NA>")):
         return True
     if "null" in whole and any(sign in whole for sign in ("null)", "null>", "null]")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:  # pandas is a big import, and linting a mapping needs none of
     from batchrunner.model import Row
 
 T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
-
-_SAMPLE = 128
-_MOSTLY_DISTINCT = 0.7
-"""A share of distinct texts in a sample above which looking each of them up costs more than it saves."""
 
 
 class Sheet:
@@ -119,17 +114,3 @@ def any_filled(columns: Sequence[Sequence[bool]], rows: int) -> list[bool]:
     if len(columns) == 1 or all(columns[0]):
         return list(columns[0])
     return list(map(any, zip(*columns, strict=True)))
-
-
-def mostly_distinct(texts: Sequence[Hashable]) -> bool:
-    """Whether texts hardly repeat, by the first of them."""
-    sample = texts[:_SAMPLE]
-    return len(set(sample)) > _MOSTLY_DISTINCT * len(sample)
-
-
-def each_once(texts: Sequence[K], make: Callable[[K], T]) -> list[T]:
-    """What `make` gives for each text, called once per distinct text where texts repeat."""
-    if mostly_distinct(texts):
-        return list(map(make, texts))
-    made = {text: make(text) for text in set(texts)}
-    return list(map(made.__getitem__, texts))

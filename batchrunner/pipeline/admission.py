@@ -182,11 +182,11 @@ class Admission:
         self._queue.extend(batch.judged)
 
     def _admit(self, judged: Judged, taken: Taken) -> None:
-        if isinstance(judged, Unusable):
-            taken.unusable.append((self._source_no, judged))
-            return
-        if isinstance(judged, Filtered | Known):
-            taken.skipped.append(judged)
+        if not isinstance(judged, tuple):
+            if isinstance(judged, Unusable):
+                taken.unusable.append((self._source_no, judged))
+            else:
+                taken.skipped.append(judged)
             return
         request, judgement = judged
         key = request.key
