@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from batchrunner.cli.compose import spool_of
 from batchrunner.cli.options import (
     default_ledger,
     ending_well,
@@ -41,6 +42,8 @@ class Traces:
 
     directories: Sequence[Path]
     files: Sequence[OldFile]
+    copies: Sequence[Path]
+    """Of sources, in the spool."""
     size_bytes: int
 
 
@@ -64,6 +67,8 @@ def purge(
 ) -> None:
     """Delete what runs of the job left that ended long ago: archived exports, run directories, outcomes.
 
+    Copies of standard input and of exports on other machines go, too, once they are past `keep_copies`.
+
     No row is sent again because of it: of accepted rows the digest stays, as long as the job remembers them, and rows
     that wait for something stay as they are.
     """
@@ -73,7 +78,7 @@ def purge(
     before_ms = now_ms - age // timedelta(milliseconds=1)
     with open_ledger(ledger or default_ledger(), create=False) as opened, opened.locked(loaded.name):
         found = Purge(opened, loaded.name, before_ms, _forgotten_before_ms(loaded, now_ms))
-        traces = _traces(found.runs(), found.files())
+        traces = _traces(found.runs(), found.files(), spool_of(loaded).old())
         if not dry_run:
             _delete(loaded, traces, found)
         purged = found.count() if dry_run else found.go()
@@ -103,12 +108,13 @@ def _forgotten_before_ms(job: Job, now_ms: int) -> int | None:
     return now_ms - job.rules.repeat_after // timedelta(milliseconds=1)
 
 
-def _traces(runs: Sequence[OldRun], files: Sequence[OldFile]) -> Traces:
+def _traces(runs: Sequence[OldRun], files: Sequence[OldFile], copies: Sequence[Path]) -> Traces:
     directories = [Path(run.run_dir) for run in runs if run.run_dir and Path(run.run_dir).is_dir()]
     there = [file for file in files if _is_it(file)]
     size = sum(file.size_bytes for file in there)
     size += sum(one.stat().st_size for folder in directories for one in _contents(folder))
-    return Traces(directories, there, size)
+    size += sum(copy.stat().st_size for copy in copies)
+    return Traces(directories, there, copies, size)
 
 
 def _is_it(file: OldFile) -> bool:
@@ -134,6 +140,8 @@ def _delete(job: Job, traces: Traces, found: Purge) -> None:
     try:
         for folder in traces.directories:
             _delete_directory(folder)
+        for copy in traces.copies:
+            copy.unlink(missing_ok=True)
         for file in traces.files:
             path = Path(file.kept_at)
             path.unlink()
@@ -162,7 +170,8 @@ def _tell(
     if output == "json":
         say_json({
             "job": job, "before": as_text(before_ms), "dry_run": dry_run, "archived_files": len(traces.files),
-            "run_directories": len(traces.directories), "size_bytes": traces.size_bytes, "runs": purged.runs,
+            "run_directories": len(traces.directories), "copies": len(traces.copies),
+            "size_bytes": traces.size_bytes, "runs": purged.runs,
             "entries_deleted": purged.deleted, "outcomes_deleted": purged.stripped, "slots": slots,
             "waiting": purged.waiting,
         })  # fmt: skip
@@ -172,6 +181,7 @@ def _tell(
     would = "would go" if dry_run else "gone"
     click.echo(f"{job}: {would}, of runs that ended before {as_text(before_ms)}:")
     click.echo(f"  {len(traces.files)} archived files and {len(traces.directories)} run directories", nl=False)
+    click.echo(f", {len(traces.copies)} copies of sources" if traces.copies else "", nl=False)
     click.echo(f" ({traces.size_bytes:,} bytes)")
     click.echo(
         f"  {purged.deleted} entries, {purged.stripped} outcomes whose digest stays, {purged.runs} runs", nl=False

@@ -76,11 +76,18 @@ class Spool:
             return path
         return None
 
-    def _forget(self) -> None:
-        for path in self.directory.iterdir():
+    def old(self) -> list[Path]:
+        """Copies that are kept no longer, and parts of copies whose makers have died."""
+        found = []
+        for path in self.directory.iterdir() if self.directory.is_dir() else ():
             with suppress(FileNotFoundError):  # another run may do the same
                 if _last_used_s(path) < self._oldest_s or (path.name.startswith(_INCOMING) and _is_orphan(path)):
-                    path.unlink()
+                    found.append(path)
+        return found
+
+    def _forget(self) -> None:
+        for path in self.old():
+            path.unlink(missing_ok=True)
 
 
 def _note_use(path: Path) -> None:

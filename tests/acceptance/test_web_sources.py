@@ -341,6 +341,22 @@ def test_a_fetch_that_goes_on_is_not_taken_for_one_that_died(bench: Bench, web: 
     started.kill()
 
 
+def test_a_purge_removes_copies_that_are_kept_no_longer(bench: Bench, web: Web) -> None:
+    """And parts of copies whose makers have died; what is being fetched now stays."""
+    url = put(bench, web, people(2))
+    bench.job(source={"path": url, "keep_copies": "2d"})
+    bench.run()
+    (copy,) = (bench.state / "spool" / "welcome").iterdir()
+    (copy.parent / ".incoming-x").write_bytes(b"half of an export")
+    assert bench.cli("purge", "job.toml", "--older-than", "1d", "--output", "json").json["copies"] == 0
+    for path in copy.parent.iterdir():
+        os.utime(path, (copy.stat().st_mtime - 3 * 86_400,) * 2)
+    told = bench.cli("purge", "job.toml", "--older-than", "1d", "--dry-run").out
+    assert "2 copies of sources" in told
+    assert bench.cli("purge", "job.toml", "--older-than", "1d", "--output", "json").json["copies"] == 2
+    assert not list(copy.parent.iterdir())
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_init_looks_at_the_start_of_an_address(bench: Bench, web: Web, packed: bool) -> None:
     """The job file is written here, and passes as it stands; what looks like a signature is not in it."""
