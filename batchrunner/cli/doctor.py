@@ -206,7 +206,8 @@ def _token(job: Job) -> tuple[str | None, Findings]:
 def _asked(job: Job) -> Asked:
     call = job.target.call
     single = call.name.removesuffix("_task").removesuffix("_batch")  # what a batch asks for, of one row
-    return Asked(single, call.scenario, job.target.workflow_id, job.target.db_id)
+    number = getattr(job.target, call.number)
+    return Asked(single + call.tail, call.scenario, number, job.target.db_id, listed=call.number == "workflow_id")
 
 
 def _origin_of_token(job: Job) -> str:

@@ -16,6 +16,8 @@ EndpointName = Literal[
     "profiles/import",
     "profiles/import_batch",
     "profiles/update",
+    "campaigns/triggers/import_and_start",
+    "campaigns/triggers/start",
 ]
 
 _PARTS = ("data", "content", "attach", *FLAGS)
@@ -34,6 +36,8 @@ class NamesCall(Protocol):
     @property
     def workflow_id(self) -> int | None: ...  # noqa: D102
     @property
+    def trigger_id(self) -> int | None: ...  # noqa: D102
+    @property
     def db_id(self) -> int | None: ...  # noqa: D102
 
 
@@ -42,7 +46,9 @@ def check_numbers_of(target: NamesCall) -> None:
     call = ENDPOINTS[target.endpoint]
     # Whether the default call wants the database depends on more than `[target]`: see `check_steps`.
     database = "may" if call == DEFAULT else call.database
-    wanted = {"workflow_id": "no" if call.scenario is None else "must", "db_id": database}
+    wanted = {"workflow_id": "no", "trigger_id": "no", "db_id": database}
+    if call.scenario is not None:
+        wanted[call.number] = "must"
     for name, wish in wanted.items():
         context, given = {"name": name, "call": call.name}, getattr(target, name) is not None
         if wish == "must" and not given:

@@ -145,6 +145,9 @@ class TargetTable(_Table):
     workflow_id: int | None = Field(
         default=None, ge=1, description="The scenario that each row's profile is engaged in."
     )
+    trigger_id: int | None = Field(
+        default=None, ge=1, description="The trigger campaign, for the calls that start one."
+    )
     db_id: int | None = Field(default=None, ge=1, description="The database that profiles are imported into.")
     token_file: str | None = Field(
         default=None, description="A file that holds the API token, relative to the job file. Else ALTCRAFT_TOKEN."

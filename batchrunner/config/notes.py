@@ -22,7 +22,7 @@ def notes_on(job: Job) -> Iterator[str]:
         )
     if call.sure == "sister":
         yield (
-            f"target.endpoint: how {call.name} is asked is taken from a sister call of the vendor; "
+            f"target.endpoint: how {call.name} is asked or answers is taken from a sister call of the vendor; "
             "send a few rows first (--limit 3), and look at what they did"
         )
 

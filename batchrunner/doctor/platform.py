@@ -67,7 +67,10 @@ class Asked(Value, frozen=True):
     scenario: str | None = "workflow_id"
     """What the call names the field with the scenario; None: it engages nobody."""
     workflow_id: int | None = None
+    """Of the scenario, or of the trigger campaign."""
     db_id: int | None = None
+    listed: bool = True
+    """It is a scenario, of which the platform has a list."""
 
 
 LIST_CALL = "workflows/list"
@@ -86,9 +89,10 @@ def look_at_platform(asked: Asked, ask: Ask, token_from: str) -> Findings:
 
 def _scenario(asked: Asked, workflow_id: int, refusal: ProbeAnswer, ask: Ask) -> Finding:
     """From the list of scenarios, where the token may read it; otherwise from how the platform refuses."""
-    listed = ask([Probe(LIST_CALL, {"from_id": workflow_id, "limit": 1})])[0]
-    if isinstance(listed, Answered) and (found := about_listed(workflow_id, listed.answer)) is not None:
-        return found
+    if asked.listed:
+        listed = ask([Probe(LIST_CALL, {"from_id": workflow_id, "limit": 1})])[0]
+        if isinstance(listed, Answered) and (found := about_listed(workflow_id, listed.answer)) is not None:
+            return found
     nowhere = ask([about_nobody(replace(asked, workflow_id=NOWHERE))])[0]
     answers = [refusal, *([nowhere.answer] if isinstance(nowhere, Answered) else [])]
     return about_scenario(workflow_id, answers)

@@ -95,8 +95,9 @@ class Compiler:
         target = self._job.target
         numbers = {}
         if target.call.scenario is not None:
-            self._check_constant("target.workflow_id", target.workflow_id)
-            numbers[target.call.scenario] = target.workflow_id
+            number = getattr(target, target.call.number)
+            self._check_constant(f"target.{target.call.number}", number)
+            numbers[target.call.scenario] = number
         if target.call.database != "no" and target.db_id is not None:
             self._check_constant("target.db_id", target.db_id)
             numbers["db_id"] = target.db_id

@@ -25,7 +25,7 @@ _READING = (
 )
 """What else decides which cells a record has."""
 
-_NUMBERS = ("workflow_id", "db_id")
+_NUMBERS = ("workflow_id", "trigger_id", "db_id")
 
 
 def mapping_text(job: Job) -> str:

@@ -39,6 +39,8 @@ METHODS: Final[dict[str, Method]] = {
     "profiles/import": Method(database=True),
     "profiles/import_batch": Method(database=True, many=True),
     "profiles/update": Method(creates=False),
+    "campaigns/triggers/import_and_start": Method(scenario="trigger_id"),
+    "campaigns/triggers/start/": Method(imports=False, creates=False, scenario="id"),
     "workflows/list": Method(imports=False, creates=False, lists=True),
     "file_upload": Method(imports=False, creates=False, uploads=True),
 }

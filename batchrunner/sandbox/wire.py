@@ -25,7 +25,7 @@ _FIRST_ERROR_STATUS: Final = 400
 _LAST_ERROR_STATUS: Final = 599
 
 # XML has only text: the documented fields of these names are numbers and truth values.
-_XML_INTEGERS: Final = frozenset({"workflow_id", "db_id", "resource_id", "priority", "_status"})
+_XML_INTEGERS: Final = frozenset({"workflow_id", "trigger_id", "db_id", "resource_id", "priority", "_status"})
 _XML_BOOLEANS: Final = frozenset({"skip_triggers", "skip_invalid_subscriptions", "detect_geo"})
 
 

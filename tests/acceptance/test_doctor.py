@@ -91,6 +91,17 @@ def test_with_consent_a_named_profile_tells(bench: Bench, sandbox: Handle) -> No
     assert all(one["data"] == {} and one["skip_triggers"] for one in imports)
 
 
+def test_a_trigger_campaign_is_not_looked_for_among_scenarios(bench: Bench, sandbox: Handle) -> None:
+    """There is no list of them that we know: it is told from how the platform refuses, as far as that tells."""
+    sandbox.change(workflow_ids=[13])
+    job = bench.job(target={"endpoint": "campaigns/triggers/import_and_start", "trigger_id": 13})
+    job.write_text(job.read_text(encoding="utf-8").replace("workflow_id = 12\n", ""), encoding="utf-8")
+    ended = doctor(bench)
+    assert verdicts(ended)["scenario"] == "ok", ended.told()
+    assert {one["path"] for one in sandbox.requests()} == {"/api/v1.1/campaigns/triggers/import_and_start"}
+    assert not sandbox.engagements()
+
+
 @pytest.mark.parametrize("endpoint", ["profiles/import", "workflows/start"])
 def test_a_job_of_another_call_is_tried_by_its_own(bench: Bench, sandbox: Handle, endpoint: str) -> None:
     """Its token may have no rights for any other."""

@@ -5,8 +5,8 @@ became. What differs is a fact of the call:
 
 key        one for each family of calls: imported is not engaged (docs/endpoints.md). Formats and batches share theirs.
 profile    a queue tells none.
-rows       `workflows/start` imports nothing, so a row whose only fault is in `data` is usable to it: the platform does
-           not know that person, and says 404.
+rows       Calls that only start import nothing, so a row whose only fault is in `data` is usable to them: the platform
+           does not know that person, and says 404.
 attempts   and replays are those of the request: one lost answer of a batch is that of all its rows. They are compared
            between formats alone.
 """
@@ -69,7 +69,7 @@ def sample_job(bench: Bench, call: Endpoint, form: str) -> Path:
     text = CONTENT.sub("", (SAMPLES / "crm-contacts.toml").read_text(encoding="utf-8"))
     if "data" not in call.takes:
         text = DATA.sub("", text)
-    number = "workflow_id = 12" if call.scenario else "db_id = 3" if call.database == "must" else ""
+    number = f"{call.number} = 12" if call.scenario else "db_id = 3" if call.database == "must" else ""
     target = f'url = "{bench.sandbox.url}"\nendpoint = "{call.name}"\nformat = "{form}"\n{number}\n'
     text = re.sub(r"^url = .*\nworkflow_id = .*\n", target, text, flags=re.MULTILINE)
     text = text.replace('"crm_contacts.csv"', f'"{SAMPLES / "crm_contacts.csv"}"').replace('"10%"', '"90%"')
@@ -91,7 +91,7 @@ def run_sample(bench: Bench, call: Endpoint, form: str, ledger: str) -> list[Ent
 def imported(bench: Bench, call: Endpoint, form: str) -> list[Entry]:
     """The sample's ledger, on a platform that knows nobody; or everybody, where profiles have to exist."""
     bench.sandbox.reset()
-    if call.name in ("profiles/update", "workflows/start"):
+    if call.name == "profiles/update" or call.name.endswith("/start"):
         run_sample(bench, ENDPOINTS["profiles/import"], "json", f"first-{form}.db")
     return run_sample(bench, call, form, f"{call.name.replace('/', '-')}-{form}.db")
 

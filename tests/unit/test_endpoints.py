@@ -28,6 +28,8 @@ NUMBERS: Mapping[str, Mapping[str, int]] = {
     "profiles/import": {"db_id": 3},
     "profiles/import_batch": {"db_id": 3},
     "profiles/update": {},
+    "campaigns/triggers/import_and_start": {"trigger_id": 13},
+    "campaigns/triggers/start": {"trigger_id": 13},
 }
 WINDOW_MS = 86_400_000
 
@@ -69,7 +71,7 @@ def test_the_names_of_the_table_are_those_of_the_job_file() -> None:
     """Adding a call is one entry; a job file knows it by the same name."""
     assert set(ENDPOINTS) == set(NUMBERS)
     for name, call in ENDPOINTS.items():
-        assert (call.name, call.path) == (name, f"/api/v1.1/{name}")
+        assert (call.name, call.path) == (name, f"/api/v1.1/{name}{call.tail}")
         assert job_of(name).target.call is call
 
 
@@ -80,16 +82,18 @@ def test_the_names_of_the_table_are_those_of_the_job_file() -> None:
         ("workflows/start", {"id": 12, "content": {"one": "Ann"}}),
         ("profiles/import", {"db_id": 3, "data": {"_fname": "Ann"}}),
         ("profiles/update", {"data": {"_fname": "Ann"}}),
+        ("campaigns/triggers/import_and_start", {"trigger_id": 13, "data": {"_fname": "Ann"}}),
+        ("campaigns/triggers/start", {"id": 13, "content": {"one": "Ann"}}),
     ],
 )
 def test_a_request_has_the_fields_of_its_call(endpoint: str, fields: dict[str, Any]) -> None:
     """And goes to its path."""
-    part = {"content": {"one": "{Name}"}} if endpoint == "workflows/start" else {"data": {"_fname": "{Name}"}}
+    part = {"content": {"one": "{Name}"}} if endpoint.endswith("/start") else {"data": {"_fname": "{Name}"}}
     job = job_of(endpoint, part)
     request = request_of(job, Email="a@b.cz", Name="Ann")
     assert json.loads(request.payload) == {"email": "a@b.cz", "matching": "email", **fields}
     said = Api(job.target, "t", job.target.call).request_for(Claim(1, request, RequestId("x"), 0))
-    assert said.url.path == f"/api/v1.1/{endpoint}"
+    assert said.url.path == job.target.call.path
 
 
 @pytest.mark.parametrize(
@@ -100,6 +104,9 @@ def test_a_request_has_the_fields_of_its_call(endpoint: str, fields: dict[str, A
         ("profiles/import", {}, {"db_id": None}, "`db_id` is missing; profiles/import needs it"),
         ("profiles/import", {}, {"workflow_id": 1}, "`workflow_id` goes with other calls"),
         ("workflows/import_and_start", {}, {"db_id": 1}, "`db_id` goes with other calls"),
+        ("campaigns/triggers/start", {}, {"trigger_id": None}, "`trigger_id` is missing"),
+        ("campaigns/triggers/start", {}, {"workflow_id": 1}, "`workflow_id` goes with other calls"),
+        ("workflows/start", {}, {"trigger_id": 1}, "`trigger_id` goes with other calls"),
         ("workflows/start", {"data": {"a": 1}}, {}, "'request.data': workflows/start has no such field"),
         ("workflows/start", {"skip_triggers": False}, {}, "'request.skip_triggers': workflows/start has no"),
         ("profiles/import", {"content": {"a": 1}}, {}, "'request.content': profiles/import has no such field"),
@@ -150,7 +157,7 @@ def test_keys_tell_families_of_calls_apart() -> None:
         for name, numbers in NUMBERS.items()
     ]
     keys = {request_of(job, Email="a@b.cz").key for job in by_identity}
-    assert len(keys) == len({call.family for call in ENDPOINTS.values()}) == 4
+    assert len(keys) == len({call.family for call in ENDPOINTS.values()}) == 6
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
