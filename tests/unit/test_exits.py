@@ -21,6 +21,7 @@ OF_ERRORS = {
     errors.LedgerError: 4,
     errors.ResultError: 4,
     errors.ApiRefusedUs: 4,
+    errors.Exhausted: 4,
     errors.Unbalanced: 4,
     errors.NotifyError: 4,
     errors.HeldBack: 6,
