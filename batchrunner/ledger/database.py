@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,18 +64,51 @@ def open_database(path: Path, *, create: bool = True) -> tuple[Engine, Connectio
             if not create:
                 raise LedgerError("does not exist: nothing was ever run with it")
             _make_private_file(path)
-        must_not_be_cut_off(path)
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
         event.listen(engine, "connect", _prepare)
-        connection = engine.connect()
+        connection = _connect(engine, path)
         try:
             with transaction(connection):
                 schema.migrate(connection)
             _write_ahead(connection)
         except BaseException:
-            connection.close()
+            close_database(engine, connection)
             raise
         return engine, connection
+
+
+_PLACE = "batchrunner.place"
+_opening = threading.Lock()
+_open_here: Counter[tuple[int, int]] = Counter()
+"""Connections of this process, by device and inode of their file."""
+
+
+def _connect(engine: Engine, path: Path) -> Connection:
+    """Look at the file and open it, or only open it where this process has it open.
+
+    Whoever closes a descriptor of a file gives up all locks that its process has on it, SQLite's too (POSIX). Then
+    another program takes itself for the last one, and removes a log that is being written to.
+    """
+    with _opening:
+        place = (path.stat().st_dev, path.stat().st_ino) if path != IN_MEMORY else (0, 0)
+        if not _open_here[place]:
+            must_not_be_cut_off(path)
+        connection = engine.connect()
+        connection.info[_PLACE] = place
+        _open_here[place] += 1
+        return connection
+
+
+def close_database(engine: Engine, connection: Connection) -> None:
+    """Close a connection; what was committed stays."""
+    if connection.closed:
+        return
+    with _opening:
+        place = connection.info.pop(_PLACE, None)
+        connection.close()
+        engine.dispose()
+        if place is not None:
+            _open_here[place] -= 1
 
 
 def _write_ahead(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, insert, select, update
 
 from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import IN_MEMORY, locate, open_database, reading, saying, transaction
+from batchrunner.ledger.database import IN_MEMORY, close_database, locate, open_database, reading, saying, transaction
 from batchrunner.ledger.files import DAMAGED, is_held, lock_of
 from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
 from batchrunner.ledger.people import find_engaged
@@ -75,8 +75,7 @@ class SqlLedger:
 
     def close(self) -> None:
         """Close the connection; what was committed stays."""
-        self.connection.close()
-        self._engine.dispose()
+        close_database(self._engine, self.connection)
 
     # --- one run of a job at a time ----------------------------------------------------------------
 

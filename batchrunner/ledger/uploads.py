@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select
 
-from batchrunner.ledger.database import open_database, saying, transaction
+from batchrunner.ledger.database import close_database, open_database, saying, transaction
 from batchrunner.ledger.schema import uploads
 
 
@@ -43,9 +43,7 @@ class SqlUploadShelf:
     def close(self) -> None:
         """Close the connection, if there is one."""
         if "_opened" in self.__dict__:
-            engine, connection = self._opened
-            connection.close()
-            engine.dispose()
+            close_database(*self._opened)
 
     def _one(self, digest: str) -> tuple[ColumnElement[bool], ...]:
         return uploads.c.installation == self._installation, uploads.c.digest == bytes.fromhex(digest)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -352,3 +354,19 @@ def test_after_a_kill_the_ledger_holds_exactly_what_was_committed(path: Path, ba
     assert claimed in {7 * done, 7 * begun}
     assert states == {State.ACCEPTED: claimed - 7, State.IN_DOUBT: 7}
     assert (record.totals.read, record.totals.in_doubt) == (claimed, 7)
+
+
+def test_a_second_look_in_one_process_costs_the_first_no_lock(tmp_path: Path) -> None:
+    """A file that we open and close by ourselves loses the locks of its process: another program would end the log."""
+    path = tmp_path / "ledger.db"
+    with SqlLedger(path) as ledger:
+        run = a_run(ledger)
+        with SqlLedger.for_reading(str(path)):
+            pass
+        look = "import sys; from batchrunner.ledger import open_ledger; open_ledger(sys.argv[1]).close()"
+        subprocess.run([sys.executable, "-c", look, str(path)], check=True)
+        ledger.exchange(run, [], [a_claim(1)], totals_of(1, []))
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("SELECT count(*) FROM entries").fetchone() == (1,)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
