@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,21 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
     writer.writerows(rows)
     path.write_text(text.getvalue(), encoding="utf-8")
     return path
+
+
+# --- the ledger --------------------------------------------------------------------------------
+
+
+def integrity(ledger: Path, scratch: Path) -> str:
+    """Of a copy: opening the ledger itself would tidy it up."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    for path in ledger.parent.glob(f"{ledger.name}*"):
+        if not path.name.endswith(".lock"):
+            shutil.copy(path, scratch)
+    with closing(sqlite3.connect(scratch / ledger.name)) as connection:
+        (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
+    return str(answer)
 
 
 # --- the command line --------------------------------------------------------------------------
@@ -223,6 +241,12 @@ class Bench:
         for started in self._started:
             if started.process.poll() is None:
                 started.kill()
+
+    def must_be_sound(self) -> None:
+        """Whatever a test has done to a run, its ledger is what was written."""
+        if self.ledger.exists():
+            told = integrity(self.ledger, self.home / "looked-at")
+            assert told == "ok", told
 
     def environment_of_commands(self) -> dict[str, str]:
         """What its commands find in their environment."""

@@ -27,8 +27,10 @@ def sandbox(shared_sandbox: Handle) -> Handle:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sandbox: Handle) -> Iterator[Bench]:
-    """An empty bench."""
+def bench(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Handle) -> Iterator[Bench]:
+    """An empty bench, whose ledger is sound in the end unless the test has damaged it."""
     made = Bench(tmp_path, sandbox)
     yield made
     made.close()
+    if "damaged" not in request.keywords:
+        made.must_be_sound()

@@ -255,6 +255,7 @@ def test_a_plain_run_tells_where_it_is_asked_to(bench: Bench, hook: Hook) -> Non
     assert (recovery["rows"]["accepted"], recovery["exit_code"]) == (3, 0)
 
 
+@pytest.mark.damaged
 def test_a_damaged_ledger_is_told(bench: Bench, hook: Hook) -> None:
     """Of all failures the one that a person is needed for, though nothing can be remembered of it."""
     bench.job()

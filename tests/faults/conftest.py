@@ -42,11 +42,13 @@ def sandbox(shared_sandbox: Handle) -> Handle:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sandbox: Handle) -> Iterator[Bench]:
-    """An empty bench."""
+def bench(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Handle) -> Iterator[Bench]:
+    """An empty bench, whose ledger is sound in the end unless the test has damaged it."""
     made = Bench(tmp_path, sandbox)
     yield made
     made.close()
+    if "damaged" not in request.keywords:
+        made.must_be_sound()
 
 
 @pytest.fixture
@@ -55,6 +57,7 @@ def ordeal(tmp_path: Path, sandbox: Handle) -> Iterator[Ordeal]:
     sandbox.change(latency_s=0.003, jitter_s=0.01)
     made = Ordeal(tmp_path / "home", sandbox)
     yield made
+    assert made.integrity() == "ok"
     made.counts.replays = sandbox.stats()["replays"]
     TOTAL.add(made.counts)
 

@@ -1,4 +1,4 @@
-"""Ways of sending, as ordeals know them: one call a row, many rows a call.
+"""Ways of sending, as ordeals know them: one call a row, many rows a call, two calls a row.
 
 A new way of sending is one more line of `MODES`: what its job file says, and the points of a row's life that only it
 has (`killing._points`). Every ordeal that takes a mode, and the long form, then go through it as well.
@@ -21,6 +21,8 @@ class Mode:
     """More tables of the job file."""
     points: tuple[str, ...] = ()
     """Where a process can die, beyond the points that every way of sending has."""
+    by_profile: bool = False
+    """Who is engaged is named by a profile id."""
     poisoned: int = 0
     """Every so manieth row makes the platform refuse all that go with it."""
 
@@ -36,4 +38,7 @@ BATCHES = Mode(
     poisoned=29,
 )  # fmt: skip
 
-MODES = (SINGLE, BATCHES)
+SPLIT = Mode("split", target={"mode": "split", "db_id": 3}, by_profile=True)
+"""Its moments have tests of their own: `test_kill_split`."""
+
+MODES = (SINGLE, BATCHES, SPLIT)

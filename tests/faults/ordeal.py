@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import sqlite3
 import time
 from collections import Counter
@@ -23,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import QUICK_LIMITS, table, toml
+from bench import QUICK_LIMITS, integrity, table, toml
 from modes import SINGLE, Mode
 from warm import WarmProcess, start_warm
 
@@ -192,18 +191,8 @@ class Ordeal:
         assert self.integrity() == "ok"
 
     def integrity(self) -> str:
-        """Of a copy: opening the ledger itself would tidy it up."""
-        if not self.ledger.exists():
-            return "ok"
-        scratch = self.home / "copy"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-        for path in self.ledger.parent.glob("ledger.db*"):
-            if not path.name.endswith(".lock"):
-                shutil.copy(path, scratch)
-        with closing(sqlite3.connect(scratch / "ledger.db")) as connection:
-            (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
-        return str(answer)
+        """Of the ledger as it stands."""
+        return integrity(self.ledger, self.home / "copy") if self.ledger.exists() else "ok"
 
     def go_through(self, verb: str = "run", *arguments: object) -> dict[str, Any]:
         """A plain run that nobody disturbs: its summary."""
@@ -230,11 +219,7 @@ class Ordeal:
 
     def check_effects(self) -> None:
         """Nothing twice, nothing lost."""
-        seen = {
-            address: times
-            for address, times in self.sandbox.engagement_counts().items()
-            if address.startswith(self.prefix)
-        }
+        seen = {address: times for address, times in self.engaged().items() if address.startswith(self.prefix)}
         wanted = {row["email"] for row in self.rows if can_be_engaged(row)}
         missing = wanted - seen.keys()
         doubtful = self.in_doubt()
@@ -247,6 +232,13 @@ class Ordeal:
         assert seen.keys() <= wanted
         if self.deduplicates:
             assert not doubtful
+
+    def engaged(self) -> dict[str, int]:
+        """How often each address was engaged."""
+        if not self.mode.by_profile:
+            return self.sandbox.engagement_counts()
+        addresses = {one["id"]: str(one["data"].get("email")) for one in self.sandbox.profiles(limit=1_000_000)}
+        return Counter(addresses[one["profile_id"]] for one in self.sandbox.engagements(limit=1_000_000))
 
     def in_doubt(self) -> set[str]:
         """The addresses of rows that wait for a person, by what the ledger says of their numbers."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from bench import Bench, once_each, people
 
+pytestmark = pytest.mark.damaged
+
 
 @pytest.fixture
 def used(bench: Bench) -> Bench:

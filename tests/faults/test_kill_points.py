@@ -12,7 +12,7 @@ from pathlib import Path
 
 import killing
 import pytest
-from modes import MODES, SINGLE, Mode
+from modes import BATCHES, MODES, SINGLE, Mode
 from ordeal import Ordeal, crowd
 
 from batchrunner.ledger import open_ledger
@@ -43,7 +43,7 @@ def test_every_point_can_be_installed() -> None:
     assert used == set(killing.NAMES)
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", [SINGLE, BATCHES], ids=lambda mode: mode.name)
 @pytest.mark.parametrize("deduplicates", [True, False], ids=["deduplicating", "holding"])
 def test_a_run_is_killed_at_every_moment_of_a_row_s_life(ordeal: Ordeal, mode: Mode, deduplicates: bool) -> None:
     """One job, killed at one point after the other, until a plain run completes it."""
@@ -69,7 +69,7 @@ def test_a_run_is_killed_at_every_moment_of_its_end_and_of_the_mending_after_it(
     ordeal.check()
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", [SINGLE, BATCHES], ids=lambda mode: mode.name)
 def test_a_run_is_killed_before_every_statement_of_the_ledger(ordeal: Ordeal, mode: Mode) -> None:
     """From the making of the tables to the end of the run: one statement further each time."""
     ordeal.mode = mode
@@ -116,7 +116,7 @@ def test_a_migration_is_killed_at_every_statement(ordeal: Ordeal, script: Path) 
         at += 1
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", [SINGLE, BATCHES], ids=lambda mode: mode.name)
 def test_a_retry_is_killed_at_every_moment(ordeal: Ordeal, mode: Mode) -> None:
     """Rows that were refused go again, one kill after the other, and each has its effect once."""
     ordeal.mode = mode
