@@ -119,11 +119,12 @@ def task_values(tasks: Iterable[TaskRecord]) -> list[dict[str, Any]]:
 def task_lines(tasks: Sequence[TaskRecord], limit: int = 3) -> list[str]:
     """For people: a line a task, up to a limit."""
     lines = [
-        f"  queued        task {one.task}: {one.rows} rows, from row {one.first[1]} to row {one.last[1]}"
+        f"  queued        task {one.task}: "
+        + (f"row {one.first[1]}" if one.rows == 1 else f"{one.rows} rows, from row {one.first[1]} to row {one.last[1]}")
         for one in tasks[:limit]
     ]
     if len(tasks) > limit:
-        lines.append(f"  queued        and {len(tasks) - limit} tasks more, in summary.json and by 'show'")
+        lines.append(f"  queued        and more, {len(tasks)} tasks in all: in summary.json and by 'show'")
     return lines
 
 

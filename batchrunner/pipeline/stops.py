@@ -41,7 +41,8 @@ def refused_every_row(totals: Totals) -> ApiRefusedUs | None:
         return None
     return ApiRefusedUs(
         f"stopped: all {sent} rows sent so far were answered 404 (not in the token's vision zone); "
-        "check workflow_id and the rights of the token, then send these rows again with 'retry'"
+        "check the numbers under [target] (workflow_id or trigger_id, db_id) and the rights of the token, then send "
+        "these rows again with 'retry'"
     )
 
 
