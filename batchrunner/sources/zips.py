@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -17,7 +18,13 @@ _ENCRYPTED = 0x1
 
 def data_members(path: Path, pattern: str | None) -> list[zipfile.ZipInfo]:
     """The members that match, or all that hold data. Raises SourceError when there are none or they are locked."""
-    found = [member for member in _directory(path) if _wanted(member, pattern)]
+    members = _directory(path)
+    if leading_out := next((member for member in members if ".." in _parts_of(member)), None):
+        raise SourceError(
+            f"{path}: the name {shown(leading_out.filename)} leads out of the archive, as those of attacks do; "
+            f"nothing of it was read: ask whoever made it, or unpack it yourself and name the file"
+        )
+    found = [member for member in members if _wanted(member, pattern)]
     if not found:
         raise SourceError(f"{path}: {_nothing(pattern)}")
     if len(found) > _MOST_MEMBERS:
@@ -26,6 +33,10 @@ def data_members(path: Path, pattern: str | None) -> list[zipfile.ZipInfo]:
             f"choose by `member` under [source], or unpack it"
         )
     for member in found:
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise SourceError(
+                f"{path}: {shown(member.filename)} is a link, which is not followed; pack the file itself"
+            )
         if member.flag_bits & _ENCRYPTED:
             raise SourceError(f"{path}: {shown(member.filename)} is locked by a password; unpack it and name the file")
     return found
@@ -48,6 +59,11 @@ def _directory(path: Path) -> Sequence[zipfile.ZipInfo]:
     if any(member.filename == "[Content_Types].xml" for member in members):
         raise SourceError(f"{path}: is an Office file; save it as CSV and name that")
     return members
+
+
+def _parts_of(member: zipfile.ZipInfo) -> Sequence[str]:
+    """Of its name, which may be written in the way of either kind of system."""
+    return PurePosixPath(member.filename.replace("\\", "/")).parts
 
 
 def _wanted(member: zipfile.ZipInfo, pattern: str | None) -> bool:
