@@ -10,7 +10,7 @@ import click
 from batchrunner.cli.exits import Exit
 from batchrunner.cli.options import default_ledger, ending_well, ledger_option, logging_options, output_option, say_json
 from batchrunner.ledger.database import locate
-from batchrunner.ledger.repairing import Gap, gaps_in, problems_of, repair
+from batchrunner.ledger.repairing import Gap, gaps_in, newest_backup, problems_of, repair
 
 
 @click.command()
@@ -27,7 +27,7 @@ def check(ledger: str | None, output: str, quiet: bool) -> None:  # noqa: FBT001
         say_json({"ledger": str(path), "sound": not wrong, "problems": wrong, "gaps": [_values(gap) for gap in gaps]})
     elif wrong:
         click.echo("\n".join(f"{path}: {one}" for one in wrong))
-        click.echo("the ledger is damaged: stop all runs, then say: batchrunner ledger repair --from BACKUP")
+        click.echo("the ledger is damaged: stop all runs, then say: batchrunner ledger repair (--from BACKUP)")
     elif not quiet:
         click.echo(f"{path}: sound")
     if wrong:
@@ -36,7 +36,10 @@ def check(ledger: str | None, output: str, quiet: bool) -> None:  # noqa: FBT001
 
 @click.command("repair")
 @click.option(
-    "--from", "backup", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The newest backup."
+    "--from",
+    "backup",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A backup. Default: the newest that 'ledger backup' made, if it is there and sound.",
 )
 @ledger_option
 @output_option
@@ -49,11 +52,15 @@ def repair_(backup: Path | None, ledger: str | None, output: str, quiet: bool) -
     those rows again, so look into the result files of these runs first.
     """
     path = locate(ledger or default_ledger())
+    if backup is None and (backup := newest_backup(path)) is not None and not quiet:
+        click.echo(f"batchrunner: the newest backup that is there and sound is {backup}", err=True)
     done = repair(path, backup, f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
     if output == "json":
         say_json({
             "ledger": str(path), "entries": done.entries, "from_backup": done.from_backup,
-            "from_damaged": done.from_damaged, "kept": str(done.kept), "gaps": [_values(gap) for gap in done.gaps],
+            "from_damaged": done.from_damaged,
+            "backup": backup and str(backup),
+            "kept": str(done.kept), "gaps": [_values(gap) for gap in done.gaps],
         })  # fmt: skip
         return
     if not quiet:

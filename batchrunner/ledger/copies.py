@@ -45,7 +45,20 @@ def backup(ledger: SqlLedger, to: Path) -> int:
         finally:
             with suppress(FileNotFoundError):
                 part.unlink()
+        _note(ledger.path, to)
     return to.stat().st_size
+
+
+def _note(ledger: Path, backup: Path) -> None:
+    """Where the copy is: `repair` finds the newest by it when the ledger itself can tell nothing any more."""
+    descriptor = os.open(notes_of(ledger), os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(os.fsencode(backup.absolute()) + b"\n")
+
+
+def notes_of(ledger: Path) -> Path:
+    """The file in which the places of a ledger's backups are noted, a line each, oldest first."""
+    return ledger.with_name(f"{ledger.name}.backups")
 
 
 def _copy(ledger: sqlite3.Connection, part: Path) -> None:

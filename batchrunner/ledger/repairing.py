@@ -17,6 +17,7 @@ import msgspec
 
 from batchrunner.errors import LedgerError
 from batchrunner.ledger import salvaging
+from batchrunner.ledger.copies import notes_of
 from batchrunner.ledger.database import saying
 from batchrunner.ledger.schema import runs
 from batchrunner.ledger.store import SqlLedger
@@ -98,6 +99,14 @@ def gaps_in(path: Path) -> tuple[Gap, ...]:
             if remembered < told:
                 found.append(Gap(name, job, told, remembered, run_dir))
     return tuple(found)
+
+
+def newest_backup(path: Path) -> Path | None:
+    """The newest backup that `ledger backup` made of this ledger, is still there and is sound."""
+    notes = notes_of(path)
+    noted = notes.read_bytes().splitlines() if notes.is_file() else []
+    there = (Path(os.fsdecode(line)) for line in reversed(noted) if line)
+    return next((one for one in there if one.is_file() and not problems_of(one)), None)
 
 
 def repair(path: Path, backup: Path | None, mark: str) -> Repaired:

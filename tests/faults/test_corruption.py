@@ -64,7 +64,7 @@ def test_a_damaged_page_is_found_by_a_check(used: Bench) -> None:
     flip(used.ledger, 3 * 4_096, 3_000)
     ended = used.cli("ledger", "check")
     assert ended.code == 4, ended.told()
-    assert "ledger repair --from BACKUP" in ended.out
+    assert "batchrunner ledger repair" in ended.out
 
 
 def test_a_damaged_ledger_is_made_anew_from_its_backup_and_what_can_be_read(used: Bench) -> None:
@@ -81,6 +81,22 @@ def test_a_damaged_ledger_is_made_anew_from_its_backup_and_what_can_be_read(used
     assert again.json["skipped"]["accepted"] >= 600
     assert again.json["accepted"] <= lost
     assert used.effects().keys() == once_each(people(700)).keys()
+
+
+def test_a_repair_finds_the_newest_sound_backup_by_itself(used: Bench) -> None:
+    """Of those that were made, in the order in which they were made: not one that is gone, nor one that is damaged."""
+    assert used.cli("ledger", "backup", used.home / "second.db").code == 0
+    for name in ("third.db", "fourth.db"):
+        assert used.cli("ledger", "backup", used.home / name).code == 0
+    flip(used.home / "third.db", 2 * 4_096, 4_000)
+    (used.home / "fourth.db").unlink()
+    used.ledger.unlink()
+    done = used.cli("ledger", "repair", "--output", "json")
+    assert done.code == 0, done.told()
+    assert done.json["backup"] == str(used.home / "second.db")
+    assert "the newest backup that is there and sound is" in done.err
+    assert done.json["from_backup"] == 700
+    assert used.run().json["skipped"] == {"accepted": 700}
 
 
 def test_a_repair_says_which_rows_are_not_remembered(used: Bench) -> None:
