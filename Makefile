@@ -27,7 +27,7 @@ quick: $(READY)  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 # QUICK=1 for small sizes; ONLY=single,memory for some parts; see tests/bench/__main__.py.
-bench: $(READY)  ## Measure against what people use, into docs/performance.md (18 minutes on a quiet machine)
+bench: $(READY)  ## Measure against what people use, into docs/performance.md (under 30 minutes)
 	$(BIN)/python tests/bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(BUDGET),--budget $(BUDGET))
 
 faults: $(READY)  ## Prove the promise: kills, faults, bad input (LONG=1: kills until told to stop, FOR=3600 to bound it)
