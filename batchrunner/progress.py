@@ -21,10 +21,20 @@ class Bar:
     """How far a run is: bytes read, rows ended by outcome, rows a second, requests in flight."""
 
     def __init__(
-        self, total_bytes: int, label: str, *, shown: bool | None = None, limit_now: Callable[[], int] | None = None
+        self,
+        total_bytes: int,
+        label: str,
+        *,
+        shown: bool | None = None,
+        limit_now: Callable[[], int] | None = None,
+        sends: bool = True,
     ) -> None:
-        """`shown` None: only when stderr is a terminal. `limit_now`: of requests in flight, where it changes."""
+        """`shown` None: only when stderr is a terminal. `limit_now`: of requests in flight, where it changes.
+
+        Where nothing `sends`, nothing flies, and rows are usable rather than accepted.
+        """
         self._limit_now = limit_now
+        self._sends = sends
         self._bar = tqdm(
             total=total_bytes,
             desc=label,
@@ -58,7 +68,8 @@ class Bar:
         self._drawn_s = now_s
         bar.n = position
         # Not as tqdm's postfix, which begins with a comma.
-        bar.bar_format = _FORMAT.format(words=_words(totals, self._in_flight(flying), bar.format_dict["elapsed"]))
+        in_flight = self._in_flight(flying) if self._sends else None
+        bar.bar_format = _FORMAT.format(words=_words(totals, in_flight, bar.format_dict["elapsed"]))
         bar.refresh()
 
     def _in_flight(self, claimed: int) -> str:
@@ -101,12 +112,14 @@ class Fetching:
         self._bar.refresh()
 
 
-def _words(totals: Totals, in_flight: str, elapsed_s: float) -> str:
+def _words(totals: Totals, in_flight: str | None, elapsed_s: float) -> str:
+    """`in_flight` None: nothing is sent."""
     errors = totals.rejected + totals.failed + totals.unusable
-    parts = [f"{totals.accepted} accepted"]
+    parts = [f"{totals.accepted} {'usable' if in_flight is None else 'accepted'}"]
     parts += [f"{n} {word}" for n, word in ((errors, "errors"), (totals.in_doubt, "in doubt")) if n]
     if totals.skipped_in_all:
         parts.append(f"{totals.skipped_in_all} skipped")
-    parts.append(in_flight)
+    if in_flight is not None:
+        parts.append(in_flight)
     parts.append(f"{totals.ended / max(elapsed_s, 0.001):.0f} rows/s")
     return ", ".join(parts)

@@ -72,7 +72,7 @@ def _inspected(
     size = sum(one.reader.source.size_bytes for one in opened)
     found = Inspection(job.name, tuple(one.name for one in opened), size)
     before = 0
-    with Bar(size, job.name, shown=shown) as bar:
+    with Bar(size, job.name, shown=shown, sends=False) as bar:
         for one, of_one in zip(opened, inputs, strict=True):
             reached = before
             for chunk in of_one.reader.chunks():

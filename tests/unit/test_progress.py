@@ -38,6 +38,15 @@ def test_the_bar_tells_bytes_outcomes_and_what_flies(screen: Screen) -> None:
     assert "errors" not in second
 
 
+def test_a_bar_of_a_check_speaks_of_no_requests(screen: Screen) -> None:
+    """Nothing is accepted and nothing flies where nothing is sent."""
+    with Bar(200, "crm", shown=True, sends=False) as bar:
+        bar.update(50, Totals(read=3, accepted=2, unusable=1), 0)
+        told = screen().split("\r")[-1]
+    assert "| 2 usable, 1 errors, " in told
+    assert "flight" not in told
+
+
 def test_a_limit_that_changes_is_told_with_what_flies(screen: Screen) -> None:
     """What is claimed beyond it waits for its turn, and does not fly."""
     limit = 32
