@@ -27,6 +27,9 @@ from batchrunner.private import private_folder
 COLUMNS = RESULT_COLUMNS
 """Ours. `_row`, `_line` and `_source` (a fingerprint) keep pointing at the export, however often a file is fed back."""
 
+BUFFER_BYTES = 1 << 18
+"""A commit's rows go out in one piece: each piece gives the interpreter away, and it has to be waited for again."""
+
 SUCCESS, ERROR, IN_DOUBT = KINDS = "success", "error", "in_doubt"
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -142,7 +145,7 @@ class ResultFiles:
 def create(path: Path, shape: Shape) -> TextIO:
     """A new file that only its owner can read, for text in the encoding of the source."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    return os.fdopen(descriptor, "w", encoding=shape.encoding, errors=AS_IT_CAME, newline="")
+    return os.fdopen(descriptor, "w", BUFFER_BYTES, encoding=shape.encoding, errors=AS_IT_CAME, newline="")
 
 
 def writer(file: TextIO, shape: Shape) -> Writer:
