@@ -27,7 +27,7 @@ def measure(budget: Budget) -> Found:
     rows = budget.sizes.rows
     with nginx(cores()[-1:]) as url:
         figures, missing = alternately(
-            budget.sizes.fewer,
+            1,
             {
                 "one process": lambda: _rows_s([rows], url, budget, shared=False),
                 "two, a ledger each": lambda: _rows_s([rows // 2] * 2, url, budget, shared=False),
