@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batchrunner.gate import SendSame, within_window
-from batchrunner.model import Claim, Failed, InDoubt, Parcel, RequestId, Settled
+from batchrunner.model import Claim, Failed, Importing, InDoubt, Parcel, RequestId, Settled, Updating
 from batchrunner.pipeline.admission import Candidate
 from batchrunner.request_ids import new_request_ids
 
@@ -41,6 +41,8 @@ def too_late(candidate: Candidate, now_ms: int, window_ms: int) -> bool:
     """Whether a repeat that the gate allowed has waited until the platform may have forgotten its Request-ID."""
     judgement = candidate.judgement
     if judgement.request_id is None or not isinstance(judgement.decision, SendSame):
+        return False
+    if isinstance(judgement.step, Importing | Updating):  # nobody is engaged by it, however often it is done
         return False
     return not within_window(judgement.requested_at_ms, now_ms, window_ms)
 

@@ -24,6 +24,7 @@ _OPTIONS: Final = (
     ("--latency", "latency_s", float, "SECONDS", "answer each executed call this much later"),
     ("--jitter", "jitter_s", float, "SECONDS", "plus a random time up to this"),
     ("--rate-limit", "rate_limit", float, "PER_SECOND", "above it HTTP 429, 0 = no limit"),
+    ("--only", "only", str, "CALL", "what goes wrong goes wrong with this call only, e.g. workflows/start"),
     ("--seed", "seed", int, "N", "of everything random"),
     ("--amqp", "amqp", str, "URL", "answer the queue api_req of this broker, too"),
     ("--keep-requests", "keep_requests", int, "N", "how many raw requests can be looked at"),

@@ -15,13 +15,17 @@ from batchrunner.gate import GatePolicy
 from batchrunner.ledger import SqlLedger
 from batchrunner.model import Claim, Outcome, Request, Row, RunId, Settled, State, Totals, Unusable
 from batchrunner.pipeline import (
+    NO_STEPS,
     Admission,
+    Changes,
     Ended,
     Guard,
     Input,
     PlainGate,
+    Relay,
     Run,
     RunLimits,
+    Steps,
     StopRequest,
     Stretches,
     Window,
@@ -176,6 +180,8 @@ class Bench:
         limit_now: Callable[[], int] | None = None,
         guard: Guard | None = None,
         in_stretches: bool = False,
+        steps: Steps = NO_STEPS,
+        changes: Changes | None = None,
     ) -> None:
         """`seen_as` is the ledger that the run gets to see, if not the real one.
 
@@ -195,6 +201,8 @@ class Bench:
         self._inputs = [Input(reader, CellsMapper(), bytes(16)) for reader in readers]
         self.stretches = Stretches(ledger, run) if in_stretches else None
         self._policy = policy
+        self._steps = steps
+        self._changes = changes
         self._rows_a_question = rows_a_question
 
     def _make_scripted(self) -> ScriptedSubmitter:
@@ -204,7 +212,7 @@ class Bench:
     def go(self) -> Ended:
         """Run to the end."""
         known = self.stretches
-        gate = PlainGate(self._seen, self.run, self._policy, self.clock, stretches=known)
+        gate = PlainGate(self._seen, self.run, self._policy, self.clock, stretches=known, steps=self._steps)
         batches = feed(self._inputs, gate, rows_a_question=self._rows_a_question, stretches=known)
         ended = Run(
             run=self.run,
@@ -217,6 +225,8 @@ class Bench:
             stop=self.stop,
             clock=self.clock,
             guard=self._guard,
+            relay=None if self._steps == NO_STEPS else Relay(self._steps),
+            changes=self._changes,
         ).go()
         if known is not None:
             known.keep()

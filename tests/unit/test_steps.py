@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledgers import NOW_MS, ends, key_of
+from ledgers import DAY_MS, NOW_MS, ends, key_of
 from msgspec.structs import replace
 
 from batchrunner.api.steps import import_part, start_part
@@ -31,7 +31,8 @@ from batchrunner.model import (
     Step,
     Updating,
 )
-from batchrunner.pipeline.admission import HELD, Judgement
+from batchrunner.pipeline.admission import HELD, Candidate, Judgement
+from batchrunner.pipeline.claims import too_late
 from batchrunner.pipeline.relay import NO_PROFILE_ID, Relay
 from batchrunner.pipeline.steps import NO_STEPS, Steps, resumed
 
@@ -111,6 +112,13 @@ def test_the_law_an_import_is_never_taken_for_an_engagement(
 def test_a_row_in_doubt_goes_on_from_its_step(step: Step | None, steps: Steps, became: Judgement) -> None:
     """The table of the module, line by line."""
     assert resumed(SAME, step, steps, DECIDED) == became
+
+
+@pytest.mark.parametrize("step", [None, Starting("5f"), Importing(), Updating()])
+def test_only_what_may_engage_is_too_late(step: Step | None) -> None:
+    """A row that has waited past the window for its turn: an import may be repeated at any time."""
+    waited = Candidate(1, a_claim().request, replace(SAME, step=step))
+    assert too_late(waited, NOW_MS + 2 * DAY_MS, DAY_MS) == (not isinstance(step, Importing | Updating))
 
 
 # --- from step to step ---------------------------------------------------------------------------
