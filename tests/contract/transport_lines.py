@@ -33,7 +33,7 @@ class Target:
 
     url: str
     token_in: Literal["header", "body"] = "header"
-    connect_timeout: timedelta = timedelta(seconds=0.15)
+    connect_timeout: timedelta = timedelta(seconds=1)  # a busy machine takes its time for a handshake
     timeout: timedelta = timedelta(seconds=0.25)
 
 
