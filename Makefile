@@ -32,7 +32,7 @@ bench: $(READY)  ## Measure against what people use, into docs/performance.md (u
 
 faults: $(READY)  ## Prove the promise: kills, faults, bad input (LONG=1: kills until told to stop, FOR=3600 to bound it)
 ifdef LONG
-	$(BIN)/python tests/faults/long_form.py $(if $(FOR),--for $(FOR))
+	$(BIN)/python tests/faults/long_form.py $(if $(FOR),--for $(FOR)) $(if $(EVERY),--every-statement)
 else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(FAULTS) -m "not slow"
 endif

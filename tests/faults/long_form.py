@@ -1,6 +1,6 @@
 """The long form of `make faults`: one ordeal after the other until it is told to stop (Ctrl-C), counting.
 
-    python tests/faults/long_form.py [--for SECONDS] [--rows N] [--kills N] [--seed TEXT]
+    python tests/faults/long_form.py [--for SECONDS] [--rows N] [--kills N] [--seed TEXT] [--every-statement]
 
 Each ordeal is an export of its own that is killed some times, at points of a row's life, at statements of the ledger,
 or from outside at any moment, and then completed by plain runs and checked whole (`ordeal`). Every other one goes to a
@@ -21,6 +21,7 @@ from tempfile import mkdtemp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "acceptance"))
 
+from census import every_statement
 from modes import MODES, SINGLE
 from ordeal import Counts, Ordeal, crowd, until
 
@@ -46,12 +47,15 @@ def main() -> None:
     words.add_argument("--rows", type=int, default=2_000, help="of one ordeal")
     words.add_argument("--kills", type=int, default=4, help="of one ordeal")
     words.add_argument("--seed", default=f"{time.time():.0f}")
+    words.add_argument("--every-statement", action="store_true", help="first a death at each statement of the ledger")
     asked = words.parse_args()
     say(f"seed {asked.seed}")
     whole, began = Counts(), time.monotonic()
     random = Random(asked.seed)
     try:
         with running(Settings(latency_s=0.002, jitter_s=0.006)) as sandbox:
+            if asked.every_statement:
+                every_statement(sandbox, say, whole)
             ordeals = Ordeals(sandbox, random, whole, began)
             ordeals.go_on(asked)
     except KeyboardInterrupt:

@@ -181,7 +181,7 @@ class Ordeal:
         code = child.wait()
         assert code == -9 or code in ends, child.told()
         if code == -9:
-            self.killed(point.partition(":")[0])
+            self.killed(point.rpartition(",")[2].partition(":")[0])
         return code == -9
 
     def killed(self, point: str) -> None:
