@@ -65,6 +65,13 @@ def resolve(
             found.id,
         )
         changed = history.resolve(wanted, rows, DECISIONS[decision])
+        left = history.only_imported(wanted) if decision == "accepted" else 0
+    if left:
+        click.echo(
+            f"batchrunner: {left} rows of this run stay in doubt: no more than their import was under way, so nobody "
+            "was engaged by them; decide 'resend', or run again",
+            err=True,
+        )
     if output == "json":
         say_json({"job": name, "run": found.name, "resolved": changed, "as": decision})
     elif not quiet:

@@ -16,6 +16,7 @@ from batchrunner.ledger.parcels import find_tasks
 from batchrunner.ledger.records import EntryRecord, RunRecord
 from batchrunner.ledger.schema import entries, live, mappings, runs, sources, unfinished
 from batchrunner.ledger.statements import STANDING, as_standing
+from batchrunner.ledger.steps import only_importing
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import EntryRef, Key, RunId, Source, State, TaskRecord
 from batchrunner.ports import Standing
@@ -265,12 +266,24 @@ class History:
     # --- a person decides --------------------------------------------------------------------------
 
     def resolve(self, wanted: Wanted, rows: Collection[int], decision: State) -> int:
-        """Set wanted live entries (only those rows, if any are named) to a person's decision; how many there were."""
+        """Set wanted live entries (only those rows, if any are named) to a person's decision; how many there were.
+
+        One of which no more than an import is in doubt is never taken for accepted: nobody was engaged by it.
+        """
         query = update(entries).where(wanted.condition(), live)
         if rows:
             query = query.where(entries.c.row_number.in_(sorted(rows)))
+        if decision is State.ACCEPTED:
+            query = query.where(~only_importing())
         with saying(self._path), transaction(self._connection):
             return self._connection.execute(query.values(state=int(decision))).rowcount
+
+    def only_imported(self, wanted: Wanted) -> int:
+        """Of how many wanted live entries no more than an import is in doubt."""
+        query = select(func.count()).select_from(entries).where(wanted.condition(), live, only_importing())
+        with saying(self._path):
+            count: int = self._connection.execute(query).scalar_one()
+        return count
 
 
 def _by_fingerprint(rows: Sequence[Row[Any]]) -> list[Business]:

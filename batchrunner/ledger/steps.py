@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, assert_never
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, insert, select, update
 
 from batchrunner.ledger import codec
-from batchrunner.ledger.schema import steps
+from batchrunner.ledger.schema import entries, steps
 from batchrunner.model import Claim, EntryRef, Importing, InDoubt, RunId, Settled, Starting, Step, Updating
 
 ROWS_A_QUERY = 500
@@ -31,6 +31,13 @@ _GO_ON = (
     .where(_HERE)
     .values(request_id=bindparam("request"), step=bindparam("to"), profile_id=bindparam("profile"))
 )
+
+
+def only_importing() -> ColumnElement[bool]:
+    """A condition on entries: no more than the import of two steps was under way, and nothing before it is in doubt."""
+    here = [getattr(steps.c, name) == getattr(entries.c, name) for name in ("run_id", "source_no", "row_number")]
+    same = steps.c.request_id == entries.c.request_id
+    return exists().where(*here, same, steps.c.step == _IMPORTING, steps.c.doubtful.is_(False))
 
 
 def note_steps(

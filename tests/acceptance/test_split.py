@@ -147,8 +147,9 @@ def test_an_import_in_doubt_waits_where_the_job_says_hold(bench: Bench) -> None:
     assert counts(bench.run().json) == {"in_doubt": 2}
     bench.sandbox.change(faults=[])
     assert counts(bench.run().json) == {"skipped": {"in_doubt": 2}}
-    bench.cli("resolve", "job.toml", "--run", "last", "--as", "resend")
     first = bench.cli("runs", "--output", "json").json["runs"][-1]["run"]
+    untrue = bench.cli("resolve", "job.toml", "--run", first, "--as", "accepted")
+    assert ("0 rows in doubt" in untrue.out, "2 rows of this run stay in doubt" in untrue.err) == (True, True)
     bench.cli("resolve", "job.toml", "--run", first, "--as", "resend")
     assert counts(bench.run().json) == {"accepted": 2}
     assert engaged(bench) == once_each(people(2))
@@ -208,6 +209,25 @@ def test_a_row_in_doubt_stays_what_it_was_when_the_job_changes_its_way(bench: Be
     ended = bench.run().json
     assert counts(ended) == {"accepted": 2, "skipped": {"accepted": 2, "in_doubt": 2}}
     assert engaged(bench) == once_each([*importing, *starting, *whole])
+
+
+def test_a_file_is_uploaded_for_the_second_step_only(bench: Bench) -> None:
+    """Once, and the start names it; a row whose file does not arrive was imported and engaged nobody."""
+    (bench.home / "files").mkdir()
+    (bench.home / "files" / "terms.pdf").write_bytes(b"the terms")
+    file_key = {"column": "file", "as": "file", "folder": "files", "upload": True}
+    attach = [{"name": "{file}", "mimetype": "application/pdf", "file_key": file_key}]
+    bench.csv([{**row, "file": "terms.pdf"} for row in people(3)])
+    split_job(bench, request={"attach": attach}, limits={"attempts": 1})
+    bench.sandbox.change(fail=["409:100"], only="file_upload", remember_errors=False)
+    assert bench.run().json["codes"] == {"rejected:upload:409": 3}
+    assert (len(bodies(bench, IMPORT)), bodies(bench, START)) == (3, [])
+    bench.sandbox.change(fail=[])
+    assert counts(bench.retry().json) == {"accepted": 3}
+    (key,) = bench.sandbox.uploads()
+    assert {one["attach"][0]["file_key"] for one in bodies(bench, START)} == {key}
+    assert not [one for one in bodies(bench, IMPORT) if "attach" in one]
+    assert engaged(bench) == once_each(people(3))
 
 
 def test_a_preview_shows_both_requests(bench: Bench) -> None:
