@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.config.connection import DIRECT, ConnectionTable
-from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job, SourceTable
+from batchrunner.config.job import ANY_OF, SEARCH_FIELDS, Job
 from batchrunner.config.load import job_schema, load_job, with_overrides
 from batchrunner.config.metrics import MetricsTable
 from batchrunner.config.nights import AfterTable, ArrivalTable, GuardsTable
@@ -12,6 +12,7 @@ from batchrunner.config.notes import notes_on
 from batchrunner.config.notify import AppriseTable, EmailTable, NotifyTable, WebhookTable
 from batchrunner.config.repair import AS_IT_STANDS, RepairTable
 from batchrunner.config.schedule import ScheduleTable
+from batchrunner.config.source import SourceTable
 from batchrunner.config.token import CREDENTIAL, read_secret, read_token
 from batchrunner.config.units import (
     Concurrency,

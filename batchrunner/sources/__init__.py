@@ -21,7 +21,7 @@ from typing import Literal
 
 from msgspec import structs
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.errors import SourceError
 from batchrunner.model import Source
 from batchrunner.ports import RESULT_COLUMNS, Reader

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.errors import SourceError
 from batchrunner.ports import RESULT_COLUMNS
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.errors import SourceError
 from batchrunner.sources.dialects import distinct
 from batchrunner.sources.files import os_errors, stamp_of

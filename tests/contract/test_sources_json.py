@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.config import load_job
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.errors import ConfigError, SourceError
 from batchrunner.mapping import compile_mapping
 from batchrunner.model import Request, Row

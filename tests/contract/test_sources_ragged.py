@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.sources import open_source
 
 WIDTH = 3

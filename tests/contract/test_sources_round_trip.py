@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_sources_laws import CHARACTERS, ENCODINGS
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.sources import open_source
 
 if sys.version_info >= (3, 14):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.model import Row
 from batchrunner.sources import open_source
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.errors import SourceError
 from batchrunner.ports import Reader
 from batchrunner.sources import fingerprint, lines, open_source

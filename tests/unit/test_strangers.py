@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.errors import SourceError
 from batchrunner.guess import sample_of_file
 from batchrunner.sources import open_source

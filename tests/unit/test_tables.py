@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchrunner.config.job import SourceTable
+from batchrunner.config.source import SourceTable
 from batchrunner.errors import SourceError
 from batchrunner.ports import Reader
 from batchrunner.sources import open_source
