@@ -82,7 +82,8 @@ def test_a_disk_that_is_full_at_any_write_stops_the_run_and_repeats_nobody(ordea
         subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(small_disk)], check=True)
         child = ordeal.start("run")
         assert child.wait() == 4, (kilobytes, child.told())
-        assert "make room" in child.told()
+        # Where not even the index of the log has room, SQLite can only say that the disk failed.
+        assert "make room" in child.told() or "the disk reports an error; check it" in child.told()
         assert "Traceback" not in child.told()
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     complete(ordeal)
