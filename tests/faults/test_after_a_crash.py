@@ -9,7 +9,7 @@ from bench import Bench, counts, named
 @pytest.mark.parametrize("name", ["Name of {}", "Name\r\nof {}"], ids=["plain", "of two lines"])
 def test_half_a_line_of_a_result_file_is_never_sent(bench: Bench, name: str) -> None:
     """The source is gone, and the last row of its error file lost the end of a cell: it does not go as it stands."""
-    bench.job(rules={"repeat": "identity"})
+    bench.job(rules={"repeat": "identity"}, limits={"concurrency": 1})  # one by one, so that the last line is row 3
     rows = named(*(f"p{number}+fail-435-once" for number in range(4)))
     bench.csv([{**row, "name": name.format(number)} for number, row in enumerate(rows)])
     ended = bench.run().json
