@@ -13,6 +13,7 @@ from typing import TextIO
 
 import click
 
+from batchrunner.cli.ledger_recall import recall_
 from batchrunner.cli.ledger_repair import check, repair_
 from batchrunner.cli.look import job_name
 from batchrunner.cli.options import (
@@ -35,6 +36,7 @@ def ledger() -> None:
 
 ledger.add_command(check)
 ledger.add_command(repair_)
+ledger.add_command(recall_)
 
 
 @ledger.command("backup")

@@ -49,7 +49,7 @@ def repair_(backup: Path | None, ledger: str | None, output: str, quiet: bool) -
     """Make the ledger anew from a backup and whatever the damaged file still tells, with no run under way.
 
     The damaged file is kept beside it. Runs of which rows are no longer remembered are listed: a plain run could send
-    those rows again, so look into the result files of these runs first.
+    those rows again, so let 'ledger recall' put them back first, from the result files of these runs.
     """
     path = locate(ledger or default_ledger())
     if backup is None and (backup := newest_backup(path)) is not None and not quiet:
@@ -69,12 +69,16 @@ def repair_(backup: Path | None, ledger: str | None, output: str, quiet: bool) -
         )
         click.echo(f"the damaged file is {done.kept}")
     for gap in done.gaps:
-        missing = gap.told - gap.remembered
-        click.echo(
-            f"{missing} rows of run {gap.run} are not remembered and could be sent again: take the rows of "
-            f"{gap.run_dir}/success.csv out of the export first",
-            err=True,
-        )
+        click.echo(_next_step(gap), err=True)
+    if done.from_backup and not quiet:
+        click.echo("of runs that came after the backup, too, 'ledger recall' tells", err=True)
+
+
+def _next_step(gap: Gap) -> str:
+    lost = f"{gap.told - gap.remembered} rows of run {gap.run} are not remembered and could be sent again"
+    if gap.run_dir and Path(gap.run_dir).is_dir():
+        return f"{lost}: first write: batchrunner ledger recall JOB.toml (of job {gap.job})"
+    return f"{lost}, and its directory is gone: take them out of the export first"
 
 
 def _values(gap: Gap) -> dict[str, object]:

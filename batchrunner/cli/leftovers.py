@@ -63,7 +63,7 @@ def _opened(job: Job, history: History, missing: Sequence[Business]) -> Iterator
             # One that is empty, or of a source with other columns, has nothing that could be sent.
             with suppress(SourceError, ConfigError):
                 source = compose.open_at_hand(job, AtHand(path, str(path)))
-                yield source, _whole_rows(path, source, compose.mapped(job, [source])[0])
+                yield source, whole_rows(path, source, compose.mapped(job, [source])[0])
                 note(f"the source of rows of run {history.run_name(run)} is gone: they are read from {path}")
 
 
@@ -79,8 +79,11 @@ class _UpTo:
         return [one for one in self.mapper.map(chunk) if one.row.number <= self.last]
 
 
-def _whole_rows(path: Path, source: compose.OpenSource, given: Input) -> Input:
-    """Only a directory with a summary holds whole files: elsewhere the last row may have lost the end of a cell."""
+def whole_rows(path: Path, source: compose.OpenSource, given: Input) -> Input:
+    """The rows of a result file without half a line at its end.
+
+    Only a directory with a summary holds whole files: elsewhere the last row may have lost the end of a cell.
+    """
     if path.with_name(SUMMARY).exists():
         return given
     return Input(given.reader, _UpTo(given.mapper, sum(1 for _ in whole_lines(path, source.shape))))

@@ -38,6 +38,7 @@ IMPORTED = (
     "batchrunner.cli.look",
     "batchrunner.cli.pause",
     "batchrunner.cli.purge",
+    "batchrunner.cli.recollection",
     "batchrunner.cli.resolve",
     "batchrunner.cli.results",
     "batchrunner.cli.retry",
