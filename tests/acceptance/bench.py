@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,9 @@ def integrity(ledger: Path, scratch: Path) -> str:
     """Of a copy: opening the ledger itself would tidy it up."""
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    for path in ledger.parent.glob(f"{ledger.name}*"):
-        if not path.name.endswith(".lock"):
-            shutil.copy(path, scratch)
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            shutil.copy(ledger.with_name(ledger.name + end), scratch)
     with closing(sqlite3.connect(scratch / ledger.name)) as connection:
         (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
     return str(answer)
