@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from batchrunner.model import Engaged, SkipReason, Updating, Who
+from batchrunner.model import Engaged, Importing, SkipReason, Updating, Who
 from batchrunner.pipeline.admission import Candidate, Judgement
 
 Held = tuple[Candidate, SkipReason]
@@ -67,5 +67,10 @@ class Changes:
 
 
 def is_open(judgement: Judgement) -> bool:
-    """Whether it is still to be decided what the row is to be: a row in doubt goes on as what it was."""
+    """Whether it is still to be decided what the row is to be: a row in doubt goes on as what it was.
+
+    Unless that is an import with a start behind it: nobody was engaged by it, and another row may have engaged since.
+    """
+    if judgement.step == Importing(doubtful=False):
+        return True
     return judgement.request_id is None and not judgement.doubtful and judgement.step is None

@@ -207,6 +207,18 @@ def test_the_law_who_was_engaged_is_updated_or_left_out_whatever_changes(
         assert set(platform.engaged) <= {who_of(name) for name in ("ann", "bob", "cat")}
 
 
+@pytest.mark.parametrize("updates", [True, False])
+def test_an_import_in_doubt_does_not_engage_who_was_engaged_since(ledger: SqlLedger, updates: bool) -> None:
+    """Ann's first row came as far as an import in doubt, her second one engaged her, and then the first comes again."""
+    platform = Platform(deduplicates=True)
+    ways = [(True, ["drop_after"], None, False), (False, ["ok"], None, False), (True, ["ok"], None, False)]
+    for number, (way, asks) in enumerate(zip(ways, "cac", strict=True)):
+        totals = go(ledger, platform, f"run-{number}", [("ann", asks)], way, deduplicates=True, updates=updates)
+    assert platform.engaged == {who_of("ann"): 1}
+    assert totals.accepted == int(updates)
+    assert dict(totals.skipped) == ({} if updates else {"changed": 1})
+
+
 def test_a_person_s_next_row_waits_until_both_steps_are_over(ledger: SqlLedger) -> None:
     """The second row about Ann is not even imported before the first has ended."""
     seen: list[tuple[int, str]] = []
