@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from batchrunner.model import (
@@ -180,6 +180,16 @@ class Submitter(Protocol):
     async def aclose(self) -> None:
         """Close connections."""
         ...
+
+
+Durable = Callable[[Sequence[RequestId]], None]
+"""Told of the requests whose outcomes are durable."""
+
+
+def durable_of(sender: object) -> Durable | None:
+    """How a submitter, or what it sends by, wants to hear of that; None for nearly all: over HTTP nothing is kept."""
+    wants: Durable | None = getattr(sender, "durable", None)
+    return wants
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from batchrunner.model import Claim, InDoubt, Parcel, Settled
-from batchrunner.ports import ParcelSubmitter, Submitter
+from batchrunner.ports import ParcelSubmitter, Submitter, durable_of
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 log = logging.getLogger(__name__)
@@ -124,8 +124,7 @@ class Window:
             self._stop = asyncio.Event()
             self._queue: asyncio.Queue[Claim | Parcel] = asyncio.Queue()
             self._submitter = self._make_submitter()
-            # Nearly none wants to know: over HTTP nothing is kept.
-            self._on_durable = getattr(self._submitter, "durable", None)
+            self._on_durable = durable_of(self._submitter)
         except BaseException as error:  # noqa: BLE001  raised again by the thread that asked for the window
             self._failure = error
             return

@@ -13,15 +13,15 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
 from msgspec.structs import replace
 
 from batchrunner.attachments import fetches_in, host_of, with_contents
-from batchrunner.model import Claim, Failed, Rejected, RequestId, Settled
-from batchrunner.ports import Submitter
+from batchrunner.model import Claim, Failed, Rejected, Settled
+from batchrunner.ports import Durable, Submitter, durable_of
 from batchrunner.retrying import lawful
 
 KEPT_BYTES = 64_000_000
@@ -211,10 +211,9 @@ class FetchingSubmitter:
         return replace(settled, claim=claim)
 
     @property
-    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+    def durable(self) -> Durable | None:
         """See the inner one."""
-        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._inner, "durable", None)
-        return wants
+        return durable_of(self._inner)
 
     def drain(self) -> None:
         """See the inner one; contents that do not come are not asked for again."""

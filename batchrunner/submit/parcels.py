@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Parcel, Rejected, RequestId, Settled
+from batchrunner.model import Accepted, Claim, Failed, InDoubt, Outcome, Parcel, Rejected, Settled
+from batchrunner.ports import Durable, durable_of
 from batchrunner.retrying import Answered, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import httpx
 
     from batchrunner.ports import Submitter
@@ -96,10 +95,9 @@ class ParcelSubmitter:
         return spread(parcel, settled, words.items)
 
     @property
-    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+    def durable(self) -> Durable | None:
         """See the inner one."""
-        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._alone, "durable", None)
-        return wants
+        return durable_of(self._alone)
 
     def drain(self) -> None:
         """Send nothing from now on."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from batchrunner.model import Claim, Importing, RequestId, Settled, Updating
+from batchrunner.model import Claim, Importing, Settled, Updating
+from batchrunner.ports import Durable, durable_of
 
 if TYPE_CHECKING:
     from batchrunner.ports import Submitter
@@ -30,10 +30,9 @@ class StepSubmitter:
         return await self._engaging.submit(claim)
 
     @property
-    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+    def durable(self) -> Durable | None:
         """See the other one."""
-        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._engaging, "durable", None)
-        return wants
+        return durable_of(self._engaging)
 
     def drain(self) -> None:
         """Send nothing from now on."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from batchrunner.model import Claim, RequestId, Settled
+from batchrunner.model import Claim, Settled
+from batchrunner.ports import Durable, durable_of
 from batchrunner.retrying import (
     Again,
     Answered,
@@ -118,10 +119,9 @@ class HttpSubmitter:
                     assert_never(decision)
 
     @property
-    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+    def durable(self) -> Durable | None:
         """The transport's own, where its answers wait for that."""
-        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._transport, "durable", None)
-        return wants
+        return durable_of(self._transport)
 
     def drain(self) -> None:
         """Send nothing from now on. What is in flight is waited for; everything else settles at once."""

@@ -6,7 +6,7 @@ Uploading engages nobody: a row whose file does not arrive has certainly had no 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from batchrunner.attachments import Upload, digest_of, uploads_in, with_names
 from batchrunner.clock import Clock
 from batchrunner.errors import LedgerError
-from batchrunner.model import Accepted, Claim, Failed, InDoubt, Rejected, RequestId, Settled, Value
-from batchrunner.ports import Submitter, UploadShelf
+from batchrunner.model import Accepted, Claim, Failed, InDoubt, Rejected, Settled, Value
+from batchrunner.ports import Durable, Submitter, UploadShelf, durable_of
 from batchrunner.retrying import Again, History, Moment, NeverSent, Pause, RetryPolicy, Settle, Verdict, decide, lawful
 from batchrunner.submit.throttle import Throttle
 
@@ -198,10 +198,9 @@ class UploadingSubmitter:
         return replace(settled, claim=claim, requests=settled.requests + self._uploader.take_requests())
 
     @property
-    def durable(self) -> Callable[[Sequence[RequestId]], None] | None:
+    def durable(self) -> Durable | None:
         """See the inner one."""
-        wants: Callable[[Sequence[RequestId]], None] | None = getattr(self._inner, "durable", None)
-        return wants
+        return durable_of(self._inner)
 
     def drain(self) -> None:
         """See the inner one: both share a throttle."""
