@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from batchrunner.sandbox import Handle, Settings, running
+from batchrunner.sandbox import Handle
 
 BATCH = "workflows/import_and_start_batch"
 WAYS = {
@@ -18,21 +17,6 @@ WAYS = {
     "inside": {"data": {"email": "{}", "_fname": "Ann"}},
     "flat": {"email": "{}", "_fname": "Ann"},
 }
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Handle]:
-    """One sandbox process for the whole module."""
-    with running(Settings()) as handle:
-        yield handle
-
-
-@pytest.fixture
-def sandbox(shared: Handle) -> Handle:
-    """The sandbox, empty and with its first settings."""
-    shared.change(**Settings().as_json())
-    shared.reset()
-    return shared
 
 
 def item(way: str, email: str) -> dict[str, Any]:

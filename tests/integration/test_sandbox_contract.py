@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from batchrunner.sandbox import Handle, Settings, running
+from batchrunner.sandbox import Handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,21 +107,6 @@ MALFORMED: tuple[dict[str, Any], ...] = (
     {"attach": [{"name": "a.pdf", "data": "aGVsbG8=", "mimetype": "application/pdf"}]},
     {"attach": {}},
 )
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Handle]:
-    """One sandbox process for the whole module."""
-    with running(Settings()) as handle:
-        yield handle
-
-
-@pytest.fixture
-def sandbox(shared: Handle) -> Handle:
-    """The sandbox, empty and with its first settings."""
-    shared.change(**Settings().as_json())
-    shared.reset()
-    return shared
 
 
 @pytest.fixture

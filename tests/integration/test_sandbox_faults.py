@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from batchrunner.sandbox import Handle, Settings, running
+from batchrunner.sandbox import Handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,21 +39,6 @@ CUT = [
     ("drop", httpx.RemoteProtocolError, True),
     ("half-after", httpx.ReadError, True),
 ]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Handle]:
-    """One sandbox process for the whole module."""
-    with running(Settings()) as handle:
-        yield handle
-
-
-@pytest.fixture
-def sandbox(shared: Handle) -> Handle:
-    """The sandbox, empty and with its first settings."""
-    shared.change(**Settings().as_json())
-    shared.reset()
-    return shared
 
 
 @pytest.fixture
