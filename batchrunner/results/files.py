@@ -8,68 +8,20 @@ exactly as broken as it was.
 from __future__ import annotations
 
 import codecs
-import csv
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-import msgspec
-
 from batchrunner.errors import ResultError, UsageError
-from batchrunner.model import Accepted, Failed, InDoubt, Outcome, Rejected, Row, Settled, Unusable, Value
-from batchrunner.ports import RESULT_COLUMNS
+from batchrunner.model import Accepted, Claim, Row, Settled, Unusable
 from batchrunner.private import private_folder
-
-COLUMNS = RESULT_COLUMNS
-"""Ours. `_row`, `_line` and `_source` (a fingerprint) keep pointing at the export, however often a file is fed back."""
+from batchrunner.results.writers import KINDS, SUCCESS, Ending, Shape, Writer, told, writer
 
 BUFFER_BYTES = 1 << 18
 """A commit's rows go out in one piece: each piece gives the interpreter away, and it has to be waited for again."""
-
-SUCCESS, ERROR, IN_DOUBT = KINDS = "success", "error", "in_doubt"
-_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
-_SURROGATES = re.compile("[\ud800-\udfff]")
-"""Stand for bytes that could not be decoded (see `sources.lines`)."""
-
-
-def _line(row: Row) -> str:
-    return str(row.line)
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How the records of one source are written."""
-
-    fingerprint: str
-    columns: tuple[str, ...] | None
-    """Of a CSV file; None for JSONL."""
-    delimiter: str = ","
-    quote: str = '"'
-    encoding: str = "utf-8"
-    bom: bool = False
-    """The source begins with a byte-order mark, so that its encoding is known whatever the job says: so do ours."""
-    header: tuple[str, ...] | None = None
-    """Of a CSV file, as it is written there, when the columns go by other names: a name may be missing or repeated."""
-    place: Callable[[Row], str] = _line
-    """Where a row is, for a person: its line, or the member of a zip and the line there, or the element of an array."""
-
-    @property
-    def suffix(self) -> str:
-        """Of the result files' names."""
-        return ".jsonl" if self.columns is None else ".csv"
-
-
-class Ending(Value, frozen=True):
-    """What is said of a row in our columns."""
-
-    outcome: str
-    profile_id: str
-    code: str
-    text: str
 
 
 class ResultFiles:
@@ -105,9 +57,15 @@ class ResultFiles:
     def settled(self, ends: Sequence[Settled]) -> None:
         """Write rows whose outcome is durable. Raises ResultError."""
         with self._writing():
-            for end in ends:
-                kind, ending = told(end.outcome)
-                self._write(end.claim.source_no, kind, end.claim.request.row, ending)
+            accepted = [(end.claim, end.outcome.profile_id or "") for end in ends if isinstance(end.outcome, Accepted)]
+            for source_no, those in groupby(accepted, key=_source_no):
+                claims, profile_ids = zip(*those, strict=True)
+                success, rows = self._of_source[source_no][SUCCESS], [claim.request.row for claim in claims]
+                success.accepted(self._shape_of[source_no], rows, profile_ids)
+            for end in ends if len(accepted) < len(ends) else ():
+                if not isinstance(end.outcome, Accepted):
+                    kind, ending = told(end.outcome)
+                    self._write(end.claim.source_no, kind, end.claim.request.row, ending)
             self._flush()
 
     def unusable(self, ends: Iterable[tuple[int, Unusable]]) -> None:
@@ -142,160 +100,14 @@ class ResultFiles:
         return made
 
 
+def _source_no(one: tuple[Claim, str]) -> int:
+    return one[0].source_no
+
+
 def create(path: Path, shape: Shape) -> TextIO:
     """A new file that only its owner can read, for text in the encoding of the source."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     return os.fdopen(descriptor, "w", BUFFER_BYTES, encoding=shape.encoding, errors=AS_IT_CAME, newline="")
-
-
-def writer(file: TextIO, shape: Shape) -> Writer:
-    """What writes rows of this shape."""
-    return _CsvWriter(file, shape) if shape.columns is not None else _JsonlWriter(file)
-
-
-Mark = tuple[str, str, str, Sequence[str] | bytes]
-"""By what a row is known again in its file: `_row`, `_line`, `_source`, and the record as it stands there."""
-
-
-class Writer:
-    """Writes one kind of end for sources of one shape."""
-
-    file: TextIO
-
-    def begin(self, shape: Shape) -> None:
-        """What stands in front of the first row."""
-        if shape.bom:
-            self.file.write("\ufeff")
-
-    def mark(self, shape: Shape, row: Row) -> Mark:
-        """By what the row would be known again, had it been written."""
-        raise NotImplementedError
-
-    def write(self, shape: Shape, row: Row, ending: Ending) -> None:
-        """One row."""
-        raise NotImplementedError
-
-
-class _CsvWriter(Writer):
-    def __init__(self, file: TextIO, shape: Shape) -> None:
-        self.file = file
-        columns = shape.columns or ()
-        # With this line end the writer also quotes a cell that holds a lone CR, which would be read back as one.
-        self._writer = csv.writer(file, delimiter=shape.delimiter, quotechar=shape.quote, lineterminator="\r\n")
-        self._kept = [place for place, name in enumerate(columns) if name not in COLUMNS]
-        self._origin = _origin_places(columns)
-        self._all = len(self._kept) == len(columns)
-        self._width = len(columns)
-        self._ours_in_front = tuple(columns[: len(COLUMNS)]) == COLUMNS
-
-    def begin(self, shape: Shape) -> None:
-        super().begin(shape)
-        header = shape.header or shape.columns or ()
-        self._writer.writerow([*COLUMNS, *(header[place] for place in self._kept)])
-
-    def write(self, shape: Shape, row: Row, ending: Ending) -> None:
-        number, line, source, theirs = self._placed(shape, row)
-        said = ending.outcome, ending.profile_id, ending.code, ending.text
-        self._writer.writerow((number, line, source, *said, *theirs))
-
-    def mark(self, shape: Shape, row: Row) -> Mark:
-        number, line, source, theirs = self._placed(shape, row)
-        return str(number), str(line), source, theirs
-
-    def _placed(self, shape: Shape, row: Row) -> tuple[int | str, int | str, str, Sequence[str]]:
-        cells = () if isinstance(row.record, str) else row.record
-        # A line that could not be split into cells is kept whole, as one cell.
-        theirs = (row.record,) if isinstance(row.record, str) else self._theirs(row.record)
-        return *self._from(shape, row, cells), theirs
-
-    def _theirs(self, cells: Sequence[str]) -> Sequence[str]:
-        if self._all:
-            return cells
-        beyond = cells[self._width :]
-        return [*(cells[place] for place in self._kept if place < len(cells)), *beyond]
-
-    def _from(self, shape: Shape, row: Row, cells: Sequence[str]) -> tuple[int | str, int | str, str]:
-        # With cells missing or too many, only those in front are sure to stand under their names: ours do.
-        if self._origin and (len(cells) == self._width or (self._ours_in_front and len(cells) >= len(COLUMNS))):
-            number, line, source = (cells[place] for place in self._origin)
-            if number.isdigit() and _FINGERPRINT.fullmatch(source):
-                return number, line, source
-        return row.number, shape.place(row), shape.fingerprint
-
-
-def _origin_places(columns: Sequence[str]) -> tuple[int, int, int] | None:
-    if not {"_row", "_line", "_source"} <= set(columns):
-        return None
-    return columns.index("_row"), columns.index("_line"), columns.index("_source")
-
-
-class _JsonlWriter(Writer):
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
-
-    def write(self, shape: Shape, row: Row, ending: Ending) -> None:
-        number, line, source, theirs = self._placed(shape, row)
-        said = (number, line, source, ending.outcome, ending.profile_id, ending.code, ending.text)
-        ours: dict[str, Any] = dict(zip(COLUMNS, said, strict=True))
-        self.file.write(msgspec.json.encode({**ours, **theirs}).decode() + "\n")
-
-    def mark(self, shape: Shape, row: Row) -> Mark:
-        number, line, source, theirs = self._placed(shape, row)
-        return str(number), str(line), source, msgspec.json.encode(theirs)
-
-    def _placed(self, shape: Shape, row: Row) -> tuple[int, int | str, str, dict[str, Any]]:
-        text = row.record if isinstance(row.record, str) else ""
-        members = members_of(text)
-        theirs = {"_record": _printable(text)} if members is None else without_ours(members)
-        return *self._from(shape, row, members), theirs
-
-    def _from(self, shape: Shape, row: Row, members: dict[str, msgspec.Raw] | None) -> tuple[int, int | str, str]:
-        try:
-            origin = msgspec.json.decode(msgspec.json.encode(members), type=_Origin)
-        except msgspec.MsgspecError:
-            place = shape.place(row)
-            return row.number, row.line if place.isdigit() else place, shape.fingerprint
-        return origin.number, origin.line, origin.source
-
-
-class _Origin(msgspec.Struct):
-    """Where a row that was fed back came from."""
-
-    number: int = msgspec.field(name="_row")
-    line: int | str = msgspec.field(name="_line")
-    source: str = msgspec.field(name="_source")
-
-
-def without_ours(members: dict[str, msgspec.Raw]) -> dict[str, Any]:
-    """The members that came from the source."""
-    return {name: value for name, value in members.items() if name not in COLUMNS}
-
-
-def members_of(text: str) -> dict[str, msgspec.Raw] | None:
-    """The members of an object as they are written; None for anything else."""
-    try:
-        return msgspec.json.decode(text.encode("utf-8", "surrogateescape"), type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        return None
-
-
-def _printable(text: str) -> str:
-    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def told(end: Outcome | Unusable) -> tuple[str, Ending]:
-    """In which file a row stands, and what is said of it there."""
-    match end:
-        case Accepted(profile_id):
-            return SUCCESS, Ending("accepted", profile_id or "", "", "")
-        case Rejected(code, text):
-            return ERROR, Ending("rejected", "", code, text)
-        case Failed(code, text):
-            return ERROR, Ending("failed", "", code, text)
-        case InDoubt(code, text):
-            return IN_DOUBT, Ending("in_doubt", "", code, text)
-        case Unusable(_, code, text):
-            return ERROR, Ending("unusable", "", code, text)
 
 
 def file_names(shapes: Sequence[Shape]) -> list[str]:

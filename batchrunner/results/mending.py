@@ -21,17 +21,14 @@ import msgspec
 
 from batchrunner.model import Outcome, Row, Unusable
 from batchrunner.private import private_folder
-from batchrunner.results.files import (
-    AS_IT_CAME,
+from batchrunner.results.files import AS_IT_CAME, create, file_names, saying
+from batchrunner.results.writers import (
     COLUMNS,
     KINDS,
     Mark,
     Shape,
     Writer,
-    create,
-    file_names,
     members_of,
-    saying,
     told,
     without_ours,
     writer,

@@ -12,8 +12,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from batchrunner.results.files import KINDS, Shape, file_names, saying
+from batchrunner.results.files import file_names, saying
 from batchrunner.results.mending import read_text
+from batchrunner.results.writers import KINDS, Shape
 
 COPY = ".spreadsheet.csv"
 

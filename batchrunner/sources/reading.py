@@ -97,6 +97,9 @@ class FileReader(Generic[V]):
         self._form = form
         self._begins = [(0, 0)]
         """Rows and lines in front of each part that has been begun."""
+        elements = file.parts[0].is_array and form.header is None
+        self._by_lines = len(file.parts) == 1 and not elements
+        """A row is known by its line alone."""
 
     @property
     def encoding(self) -> str:
@@ -118,6 +121,8 @@ class FileReader(Generic[V]):
 
         An array may stand on one line: there, the row is known by which element it is.
         """
+        if self._by_lines:  # nearly always, and asked for each row that ends
+            return str(row.line)
         several = len(self._file.parts) > 1
         part = bisect_left(self._begins, (row.number, 0)) - 1 if several else 0
         rows, lines = self._begins[part]

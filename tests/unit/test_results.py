@@ -9,6 +9,7 @@ import resource
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,6 +33,7 @@ from batchrunner.model import (
     Unusable,
 )
 from batchrunner.results import COLUMNS, ResultFiles, Shape, write_private
+from batchrunner.results.files import AS_IT_CAME
 from batchrunner.sources import open_source
 
 FINGERPRINT = "0123456789abcdef" * 2
@@ -399,3 +401,64 @@ def test_a_small_file_is_written_at_once_or_not_at_all(tmp_path: Path) -> None:
     write_private(path, "Ё \udcff")
     assert path.read_bytes() == "Ё \\udcff".encode()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+# --- all that a commit accepted, in one piece --------------------------------------------------
+
+_CELLS = st.text(st.sampled_from("ab ;,|\t\"'\r\n\x00\ufeffё\u2028\udcff\U0001f600"), max_size=4)
+_ROWS = st.integers(1, 4).flatmap(
+    lambda width: st.lists(st.lists(_CELLS, min_size=max(width - 1, 0), max_size=width).map(tuple), max_size=9)
+)
+
+
+def one_by_one(rows: Sequence[tuple[str, ...]], profile_ids: Sequence[str], shape: Shape) -> bytes:
+    """What the standard library makes of accepted rows, in the encoding of their file."""
+    text = StringIO(newline="")
+    written = csv.writer(text, delimiter=shape.delimiter, quotechar=shape.quote, lineterminator="\r\n")
+    written.writerow([*COLUMNS, *(shape.columns or ())])
+    for number, (row, profile_id) in enumerate(zip(rows, profile_ids, strict=True), start=1):
+        written.writerow(
+            [number, shape.place(Row(number, number + 1, row)), FINGERPRINT, "accepted", profile_id, "", "", *row]
+        )
+    return text.getvalue().encode(shape.encoding, AS_IT_CAME)
+
+
+@given(
+    _ROWS,
+    st.sampled_from([",", ";", "\t", "|", " ", "a", "1"]),
+    st.sampled_from(['"', "'"]),
+    st.sampled_from(["utf-8", "cp1251", "utf-16-le", "koi8-r"]),
+    st.sampled_from(["", "5f4b7c8d9e0a1b2c3d4e5f60", 'odd"id', "a,b;c"]),
+    st.sampled_from(["", "part,one.csv:"]),
+)
+def test_accepted_rows_stand_in_their_file_as_the_standard_library_writes_them(  # noqa: PLR0917  what a file may be like
+    rows: list[tuple[str, ...]], delimiter: str, quote: str, encoding: str, profile_id: str, member: str
+) -> None:
+    """Byte for byte, whatever is in cells, numbers, places and ids; rows that need no quotes beside those that do."""
+    columns = tuple(f"c{number}" for number in range(4))
+    shape = Shape(FINGERPRINT, columns, delimiter, quote, encoding, place=lambda row: f"{member}{row.line}")
+    profile_ids = [profile_id if number % 2 else "p" for number in range(len(rows))]
+    with TemporaryDirectory() as folder:
+        with ResultFiles(Path(folder) / "run", [shape]) as files:
+            files.settled([
+                settled(row, Accepted(one or None), number=number)
+                for number, (row, one) in enumerate(zip(rows, profile_ids, strict=True), start=1)
+            ])  # fmt: skip
+        found = (Path(folder) / "run" / "success.csv").read_bytes()
+    assert found == one_by_one(rows, profile_ids, shape)
+
+
+def test_accepted_rows_of_sources_that_share_a_file_stay_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
+    """The first of one source, the second of another, the third of the first."""
+    shapes = [Shape(FINGERPRINT, ("email",)), Shape(OTHER_FINGERPRINT, ("email",))]
+    with ResultFiles(tmp_path / "run", shapes) as files:
+        files.settled(
+            [
+                settled(("a@x",), Accepted("p"), number=1, source_no=1),
+                settled(("b@x",), Accepted("p"), number=1, source_no=2),
+                settled(("c@x",), Rejected("304", "bad"), number=2, source_no=2),
+                settled(("d@x",), Accepted("p"), number=2, source_no=1),
+            ]
+        )
+    told = [(row["_source"], row["email"]) for row in dicts(tmp_path / "run" / "success.csv")]
+    assert told == [(FINGERPRINT, "a@x"), (OTHER_FINGERPRINT, "b@x"), (FINGERPRINT, "d@x")]
