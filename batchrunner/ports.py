@@ -36,8 +36,8 @@ RESULT_COLUMNS = ("_row", "_line", "_source", "_outcome", "_profile_id", "_error
 
 
 TEXT_HEADERS = "text_headers"
-"""The extension under which requests and answers carry their headers as pairs of texts; an answer's names in lower
-case. Engines have them so, and making httpx.Headers of them costs more than a tenth of a request."""
+"""The extension under which answers carry their headers as pairs of texts, their names in lower case. Engines have them
+so, and making httpx.Headers of them costs more than a tenth of a request."""
 
 
 HEAD_LINES = "head_lines"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -68,10 +68,11 @@ def read_answer(response: httpx.Response) -> Verdict:
 
 
 def content_of(response: httpx.Response) -> bytes:
-    """The body."""
-    # The bytes as the transport gave them: `response.content` costs ten times more, and would decompress them.
-    stream = response.stream
-    return b"".join(stream) if isinstance(stream, httpx.ByteStream) else response.content
+    """The body, as the transport gave it: what a compression means has been undone there."""
+    try:
+        return response.content
+    except httpx.ResponseNotRead:
+        return b"".join(cast("httpx.ByteStream", response.stream))
 
 
 def _read_body(content: bytes) -> Said | None:
@@ -188,7 +189,7 @@ def _unparsable(response: httpx.Response, content: bytes) -> Doubtful:
 
 
 _DUPLICATE = (b"duplicate-request", b"x-duplicate-request")
-_DUPLICATE_TEXTS = ("duplicate-request", "x-duplicate-request")
+_DUPLICATE_TEXTS = frozenset(("duplicate-request", "x-duplicate-request"))
 
 
 def is_replayed(response: httpx.Response) -> bool:

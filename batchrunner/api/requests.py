@@ -26,6 +26,9 @@ MARGIN_S = 5.0
 
 _MASK = "***"
 
+_LINES = b"%bRequest-ID: %b\r\nX-Request-ID: %b\r\nContent-Length: %d\r\n\r\n"
+"""Behind the headers that are always the same. Of the two names of the ID the newer one is looked at first."""
+
 
 class Target(Protocol):
     """What the room needs to know of the job's `[target]`."""
@@ -81,8 +84,8 @@ class Api:
         in_body = target.token_in == "body"  # noqa: S105  where it goes, not what it is
         self._token_head = b'{"token":' + msgspec.json.encode(token) if in_body else None
         self._first = {**({"token": token} if in_body else {}), "format": "xml"}
-        self._headers = _constant_headers(self._url, form, None if in_body else token)
-        self._lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers).encode("ascii")
+        headers = _constant_headers(self._url, form, None if in_body else token)
+        self._lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
         timeouts = {"connect": connect_s, "read": answer_s, "write": answer_s, "pool": connect_s}
         self._extensions = {"timeout": timeouts}
 
@@ -93,15 +96,8 @@ class Api:
     def said(self, payload: bytes, request_id: RequestId) -> httpx.Request:
         """The HTTP request with this body, given as canonical JSON without the token, under this Request-ID."""
         body = self._body(payload)
-        headers = [
-            *self._headers,
-            ("Request-ID", request_id),
-            ("X-Request-ID", request_id),  # the older name; the newer one is looked at first
-            ("Content-Length", str(len(body))),
-        ]
-        own = b"%bRequest-ID: %b\r\nX-Request-ID: %b\r\nContent-Length: %d\r\n\r\n"
         said = request_id.encode("ascii")
-        return LightRequest(self._url, headers, own % (self._lines, said, said, len(body)), body, self._extensions)
+        return LightRequest(self._url, _LINES % (self._lines, said, said, len(body)), body, self._extensions)
 
     def masked(self, request: httpx.Request) -> Preview:
         """The request as it may be shown."""

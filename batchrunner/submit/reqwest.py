@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
-from typing import cast
 
 import httpx
 from pyreqwest import exceptions
@@ -13,7 +12,6 @@ from pyreqwest.http import Url
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 
-from batchrunner.ports import TEXT_HEADERS
 from batchrunner.submit.facts import ANY_ADDRESS, Facts
 from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES, whole_answer
@@ -59,13 +57,10 @@ class ReqwestTransport(httpx.AsyncBaseTransport):
         self._checked = request.url
 
     def _build(self, request: httpx.Request) -> StreamRequest:
-        headers = request.extensions.get(TEXT_HEADERS) or [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
-        ]
-        body = b"".join(cast("httpx.ByteStream", request.stream))
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
         try:
             builder = self._client.request(request.method, self._address)
-            return builder.headers(headers).body_bytes(body).build_streamed()
+            return builder.headers(headers).body_bytes(request.read()).build_streamed()
         except ValueError as error:  # BuilderError is one, too
             raise httpx.InvalidURL(str(error)) from error
 

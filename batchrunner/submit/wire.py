@@ -11,7 +11,6 @@ import asyncio
 import socket
 import ssl
 import sys
-from typing import cast
 
 import aiohappyeyeballs
 import httpx
@@ -76,8 +75,8 @@ class WireTransport(httpx.AsyncBaseTransport):
         self._checked = request.url
 
     def _message(self, request: httpx.Request) -> bytes:
-        body = b"".join(cast("httpx.ByteStream", request.stream))
-        return b"%b%b%b" % (self._start, request.extensions.get(HEAD_LINES) or _head_lines(request), body)
+        lines = request.extensions.get(HEAD_LINES) or _head_lines(request)
+        return b"%b%b%b" % (self._start, lines, request.read())
 
     # --- lines ---------------------------------------------------------------------------------------
 
