@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from batchrunner.model import (
     Claim,
@@ -180,6 +180,32 @@ class Submitter(Protocol):
     async def aclose(self) -> None:
         """Close connections."""
         ...
+
+
+class Landing(Protocol):
+    """Where a claim comes back that was sent without a task of its own."""
+
+    def landed(self, end: Settled) -> None:
+        """It has been settled."""
+        ...
+
+    def goes_on(self, claim: Claim, rest: Coroutine[Any, Any, Settled]) -> None:
+        """It was sent, and has not ended by that: the rest wants a task."""
+        ...
+
+    def broke(self, claim: Claim, error: BaseException) -> None:
+        """It was sent, and the submitter has a bug."""
+        ...
+
+
+Begin = Callable[[Claim, Landing], bool]
+"""Sends a claim at once, and takes no task for it. False: nothing was sent, and it has to be submitted."""
+
+
+def short_way_of(submitter: object) -> Begin | None:
+    """How a submitter sends at once, where it can: where each claim is one request, and nothing has to be seen to."""
+    begin: Begin | None = getattr(submitter, "begin", None)
+    return begin
 
 
 Durable = Callable[[Sequence[RequestId]], None]

@@ -6,21 +6,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
 
+class Cancellable(Protocol):
+    """What can be told that its time is up: a task, or a flight."""
+
+    def cancel(self) -> object:
+        """It is."""
+        ...
+
+
 class Deadline:
-    """Gives every awaited thing the same time. Used from one event loop only, by tasks."""
+    """Gives everything the same time. Used from one event loop only."""
 
     def __init__(self, limit_s: float) -> None:
-        """`limit_s` counts from the moment of awaiting."""
+        """`limit_s` counts from the moment of beginning."""
         self._limit_s = limit_s
-        self._due_s: dict[asyncio.Task[object], float] = {}  # one limit for all, so the first to come is the first due
+        self._due_s: dict[Cancellable, float] = {}  # one limit for all, so the first to come is the first due
         self._timer: asyncio.TimerHandle | None = None
-        self._now_s: Callable[[], float] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def begin(self, one: Cancellable) -> None:
+        """Cancel it when the time is up."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._due_s[one] = due_s = self._loop.time() + self._limit_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(due_s, self._expire, self._loop)
+
+    def end(self, one: Cancellable) -> None:
+        """It has ended by itself."""
+        self._due_s.pop(one, None)
 
     async def within(self, awaitable: Awaitable[T]) -> T:
         """Await it. Raises TimeoutError, after cancelling it, when the time is up."""
@@ -28,10 +48,7 @@ class Deadline:
         if task is None:
             raise RuntimeError("there is nothing to cancel outside a task")
         cancelled_before = task.cancelling()
-        if self._timer is None or self._now_s is None:
-            self._watch(task)
-        else:
-            self._due_s[task] = self._now_s() + self._limit_s
+        self.begin(task)
         try:
             return await awaitable
         except BaseException as error:
@@ -43,20 +60,14 @@ class Deadline:
         finally:
             self._due_s.pop(task, None)
 
-    def _watch(self, task: asyncio.Task[object]) -> None:
-        loop = task.get_loop()
-        self._now_s = loop.time
-        self._due_s[task] = due_s = loop.time() + self._limit_s
-        self._timer = loop.call_at(due_s, self._expire, loop)
-
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         now_s = loop.time()
-        for task, due_s in list(self._due_s.items()):
+        for one, due_s in list(self._due_s.items()):
             if due_s > now_s:
                 self._timer = loop.call_at(due_s, self._expire, loop)
                 return
-            del self._due_s[task]
-            task.cancel()
+            del self._due_s[one]
+            one.cancel()
         self._timer = None
 
     def close(self) -> None:

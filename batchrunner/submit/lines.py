@@ -7,10 +7,12 @@ from then on may have left.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from batchrunner.submit.heads import Heads
 from batchrunner.submit.whole import whole_answer
 
 LARGEST_HEAD_BYTES = 1 << 18
@@ -67,45 +69,66 @@ class Patience:
             line.fail(httpx.ReadTimeout(f"nothing came for {self.limit_s:g} s"))
 
 
+class Hearer(Protocol):
+    """Who has asked: told once, and never while asking."""
+
+    def answered(self, answer: httpx.Response) -> None:
+        """The answer is whole, or more than was to be read of it."""
+        ...
+
+    def failed(self, error: httpx.TransportError) -> None:
+        """There is none."""
+        ...
+
+
 class Line(asyncio.Protocol):
     """Carries one request at a time. Used from one event loop only."""
 
-    def __init__(self, patience: Patience) -> None:
-        """To be connected by the event loop."""
+    def __init__(self, patience: Patience, heads: Heads, free: list[Line]) -> None:
+        """To be connected by the event loop. It puts itself among the `free` ones after each answer."""
         self._loop = asyncio.get_running_loop()
         self._patience = patience
+        self._heads = heads
+        self._free = free
         self._parser = HttpResponseParser(self)
-        self._answer: asyncio.Future[httpx.Response] | None = None
+        self._hearer: Hearer | None = None
+        self._answer: httpx.Response | None = None
         self.usable = True
         """It is open, and nothing is left of an earlier answer."""
         self.free_since_s = 0.0
         self._pairs: list[tuple[str, str]] = []
 
-    def ask(self, message: bytes, largest: int) -> asyncio.Future[httpx.Response]:
-        """Send a whole request. The answer comes within bounds; without one, an exception of httpx."""
+    def ask(self, message: bytes, largest: int, hearer: Hearer) -> None:
+        """Send a whole request. The hearer gets an answer within bounds, or an exception of httpx."""
+        self._hearer = hearer
+        self._answer = None
+        self._begun = False
         self._status = 0
-        self._pairs = []
-        self._parts: list[bytes] = []
         self._room = largest + 1
-        self._head_room = LARGEST_HEAD_BYTES
-        self._answer = answer = self._loop.create_future()
         self._patience.begin(self)
-        self._transport.write(message)
-        return answer
+        try:
+            self._transport.write(message)
+        except Exception as error:  # noqa: BLE001  a part may have left, so it is the hearer's to know
+            self._loop.call_soon(self.fail, httpx.WriteError(f"{type(error).__name__}: {error}"))
+
+    def give_up(self, hearer: Hearer) -> None:
+        """Nobody waits for this answer any more. If it is still to come, the line is of no use."""
+        if self._hearer is hearer:
+            self.drop()
 
     def drop(self) -> None:
         """Close it at once: whatever is still under way is given up."""
         self.usable = False
-        self._answer = None
+        self._hearer = None
         self._patience.end(self)
         self._transport.abort()
 
     def fail(self, error: httpx.TransportError) -> None:
         """Whatever was asked gets no answer."""
-        answer = self._answer
+        hearer = self._hearer
         self.drop()
-        if answer is not None and not answer.done():
-            answer.set_exception(error)
+        if hearer is not None:
+            hearer.failed(error)
 
     # --- what the event loop says --------------------------------------------------------------------
 
@@ -115,19 +138,34 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A part of an answer, usually all of it."""
-        answer = self._answer
-        if answer is None:  # nobody has asked
+        if self._hearer is None:  # nobody has asked
             self.drop()
             return
+        at_once = not self._begun
+        answer = self._heads.answer(data, self._room) if at_once else None
+        if answer is not None:
+            self._end_with(answer)
+        elif self._parse(data):
+            if at_once and self.usable:
+                self._heads.learn(data, self._status, self._pairs)
+            self._end_with(self._answer)
+
+    def _parse(self, data: bytes) -> bool:
+        """Whether the answer is whole now."""
+        if not self._begun:
+            self._begun = True
+            self._pairs = []
+            self._parts: list[bytes] = []
+            self._head_room = LARGEST_HEAD_BYTES
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            self.fail(httpx.RemoteProtocolError(f"the answer is no HTTP/1.1: {error}"))
-            return
-        if not answer.done():
+            self.usable = False
+            if self._answer is None:
+                self.fail(httpx.RemoteProtocolError(f"the answer is no HTTP/1.1: {error}"))
+        if self._answer is None and self._hearer is not None:
             self._more_is_to_come(len(data))
-        elif not self.usable:
-            self.drop()
+        return self._answer is not None
 
     def _more_is_to_come(self, came: int) -> None:
         self._patience.begin_again(self)
@@ -136,11 +174,26 @@ class Line(asyncio.Protocol):
             if self._head_room < 0:
                 self.fail(httpx.RemoteProtocolError("the headers of the answer do not end"))
 
+    def _end_with(self, answer: httpx.Response | None) -> None:
+        """Be free again, or close; then tell: whoever hears of it may have the next request for this very line."""
+        hearer, self._hearer = self._hearer, None
+        if hearer is None or answer is None:
+            return
+        if self.usable:
+            self._patience.end(self)
+            self.free_since_s = self._loop.time()
+            self._free.append(self)
+        else:
+            self.drop()
+        hearer.answered(answer)
+
     def eof_received(self) -> None:
         """The other side has closed: for an answer that says no length, this is its end."""
         framed = any(name in _FRAMES for name, _ in self._pairs)
-        if self._answer is not None and self._status and not framed:
+        if self._hearer is not None and self._status and not framed:
+            self.usable = False
             self._complete()
+            self._end_with(self._answer)
         self._closed(None)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -158,8 +211,8 @@ class Line(asyncio.Protocol):
     # --- what the parser says ------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """An answer begins, though perhaps nobody asked for one."""
-        if self._answer is None:
+        """An answer begins, though perhaps it is one that nobody asked for."""
+        if self._answer is not None:
             self.usable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -173,7 +226,7 @@ class Line(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         """A part of the body."""
-        if self._answer is None:
+        if self._answer is not None:
             return
         self._parts.append(part[: self._room])
         self._room -= len(part)
@@ -183,7 +236,7 @@ class Line(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer is whole; if it was no more than an announcement, the real one follows."""
-        if self._answer is None:
+        if self._answer is not None:
             return
         if self._status == _SWITCHING:
             self.fail(httpx.RemoteProtocolError("the answer changes to another protocol"))
@@ -196,10 +249,7 @@ class Line(asyncio.Protocol):
         self._complete()
 
     def _complete(self) -> None:
-        answer, self._answer = self._answer, None
-        self._patience.end(self)
-        if answer is not None and not answer.done():
-            answer.set_result(whole_answer(self._status, self._pairs, b"".join(self._parts)))
+        self._answer = whole_answer(self._status, self._pairs, b"".join(self._parts))
 
 
 def _name(came: bytes) -> str:

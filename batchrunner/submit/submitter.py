@@ -26,11 +26,13 @@ from batchrunner.retrying import (
 )
 from batchrunner.submit.adaptive import End
 from batchrunner.submit.deadline import Deadline
+from batchrunner.submit.flight import Flight, post_of
 
 if TYPE_CHECKING:
     import httpx
 
     from batchrunner.clock import Clock
+    from batchrunner.ports import Landing
     from batchrunner.submit.slots import Slots
     from batchrunner.submit.throttle import Throttle
 
@@ -83,31 +85,63 @@ class HttpSubmitter:
         self._policy = policy
         self._clock = clock
         self._random = random
-        self._limit_s = attempt_limit_s or api.attempt_limit_s
-        self._deadline = Deadline(self._limit_s)
+        limit_s = attempt_limit_s or api.attempt_limit_s
+        self._deadline = Deadline(limit_s)
+        self._overdue = Doubtful("read_timeout", f"no whole answer within {limit_s:g} s")
+        self._post = post_of(transport)
 
     async def submit(self, claim: Claim, api: SpeaksApi | None = None, policy: RetryPolicy | None = None) -> Settled:
         """Send a claimed request until it is settled. Never raises for what the network or the API does.
 
         `api` has other words for this one claim, `policy` says how far it may be repeated.
         """
-        api, policy = api or self._api, policy or self._policy
-        started_s = self._clock.elapsed_s()
+        return await self._until_settled(claim, api or self._api, policy or self._policy, self._clock.elapsed_s())
+
+    def begin(self, claim: Claim, landing: Landing) -> bool:
+        """Send a claim at once, where nothing has to be waited for. False: nothing was sent; it has to be submitted."""
+        if self._post is None or claim.doubtful or not self._throttle.open:
+            return False
+        flight = Flight(claim, landing, self._clock.elapsed_s(), self._api, self._came, self._overdue)
+        try:
+            flight.way = self._post(self._api.request_for(claim), flight)
+        except Exception:  # noqa: BLE001  nothing was sent: `submit` meets the same, and says what it means
+            return False
+        if flight.way is None:
+            return False
+        self._deadline.begin(flight)
+        return True
+
+    def _came(self, flight: Flight, verdict: Verdict) -> None:
+        """A claim that has been begun has come to something: nearly always to its end."""
+        self._deadline.end(flight)
+        claim, landing = flight.claim, flight.landing
+        if isinstance(verdict, Answered):
+            landing.landed(self._settled(claim, settle(verdict, _NEW), flight.started_s))
+        else:
+            rest = self._until_settled(claim, self._api, self._policy, flight.started_s, verdict)
+            landing.goes_on(claim, rest)
+
+    async def _until_settled(
+        self, claim: Claim, api: SpeaksApi, policy: RetryPolicy, started_s: float, verdict: Verdict | None = None
+    ) -> Settled:
+        """Attempt after attempt. With a `verdict`, the first one has been made, and came to that."""
         history = History(doubtful=True, exposed=claim.resent) if claim.doubtful else _NEW
         while True:
-            may_leave = self._throttle.open or await self._throttle.turn()
-            if not may_leave or history.doubtful:  # nothing else can hold it back
-                held = hold_back(history, policy, self._moment(claim))
-                if held is not None:
-                    if may_leave and self._slots is not None:
-                        self._slots.give_back()
-                    return self._settled(claim, held, started_s)
-            verdict = await (
-                self._attempt(claim, api) if self._slots is None else self._attempt_in(self._slots, claim, api)
-            )
+            if verdict is None:
+                may_leave = self._throttle.open or await self._throttle.turn()
+                if not may_leave or history.doubtful:  # nothing else can hold it back
+                    held = hold_back(history, policy, self._moment(claim))
+                    if held is not None:
+                        if may_leave and self._slots is not None:
+                            self._slots.give_back()
+                        return self._settled(claim, held, started_s)
+                verdict = await (
+                    self._attempt(claim, api) if self._slots is None else self._attempt_in(self._slots, claim, api)
+                )
             if isinstance(verdict, Answered):  # nearly every row, and there is nothing to be weighed
                 return self._settled(claim, settle(verdict, history), started_s)
             decision = decide(verdict, history, policy, self._moment(claim))
+            verdict = None
             match decision:
                 case Settle():
                     return self._settled(claim, decision, started_s)
@@ -142,7 +176,7 @@ class HttpSubmitter:
             answer = await self._deadline.within(self._transport.handle_async_request(request))
             return api.read_answer(answer)
         except TimeoutError:
-            return Doubtful("read_timeout", f"no whole answer within {self._limit_s:g} s")
+            return self._overdue
         except Exception as error:  # noqa: BLE001  an edge: whatever happens once a byte may have left is a verdict
             return api.read_exception(error)
 

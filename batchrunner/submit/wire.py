@@ -11,13 +11,15 @@ import asyncio
 import socket
 import ssl
 import sys
+from weakref import WeakSet
 
 import aiohappyeyeballs
 import httpx
 
 from batchrunner.ports import HEAD_LINES
 from batchrunner.submit.facts import Facts
-from batchrunner.submit.lines import Line, Patience
+from batchrunner.submit.heads import Heads
+from batchrunner.submit.lines import Hearer, Line, Patience
 from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES
 
@@ -36,33 +38,43 @@ class WireTransport(httpx.AsyncBaseTransport):
         self._tls = tls
         self._pin = Pin(facts.url)
         self._free: list[Line] = []
+        self._lines: WeakSet[Line] = WeakSet()
+        """All that are open, and some that are not any more."""
+        self._heads = Heads()
         self._checked: httpx.URL | None = None
         self._method = ""
         self._patience: Patience | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, read the answer, and raise what httpx's own transport would."""
-        # An address cannot change, and all requests of a run share it.
-        if request.url is not self._checked or request.method != self._method:
-            self._look_at(request)
         message = self._message(request)
         line = self._free_line() or await self._open(request)
+        waiting = _Waiting(self._loop.create_future())
+        line.ask(message, _largest(request), waiting)
         try:
-            answer = await line.ask(message, request.extensions.get("answer_bytes", LARGEST_ANSWER_BYTES))
-        except BaseException as error:
-            line.drop()
-            if isinstance(error, httpx.TransportError):
-                error.request = request
+            return await waiting.answer
+        except httpx.TransportError as error:
+            error.request = request
             raise
-        if line.usable:
-            line.free_since_s = self._loop.time()
-            self._free.append(line)
-        return answer
+        finally:
+            line.give_up(waiting)
+
+    def post(self, request: httpx.Request, hearer: Hearer) -> Line | None:
+        """Send on a line that is open, without waiting. None: there is none, and nothing was sent.
+
+        Raises only what it does before anything is sent.
+        """
+        message = self._message(request)
+        line = self._free_line()
+        if line is not None:
+            line.ask(message, _largest(request), hearer)
+        return line
 
     async def aclose(self) -> None:
         """Close connections."""
-        while self._free:
-            self._free.pop().drop()
+        for line in list(self._lines):
+            line.drop()
+        self._free.clear()
         if self._patience is not None:
             self._patience.close()
 
@@ -75,6 +87,9 @@ class WireTransport(httpx.AsyncBaseTransport):
         self._checked = request.url
 
     def _message(self, request: httpx.Request) -> bytes:
+        # An address cannot change, and all requests of a run share it.
+        if request.url is not self._checked or request.method != self._method:
+            self._look_at(request)
         lines = request.extensions.get(HEAD_LINES) or _head_lines(request)
         return b"%b%b%b" % (self._start, lines, request.read())
 
@@ -117,11 +132,12 @@ class WireTransport(httpx.AsyncBaseTransport):
             self._prepare(opened)
             name = host if self._tls else None
             _, line = await self._loop.create_connection(
-                lambda: Line(patience), sock=opened, ssl=self._tls, server_hostname=name
+                lambda: Line(patience, self._heads, self._free), sock=opened, ssl=self._tls, server_hostname=name
             )
         except BaseException:
             opened.close()
             raise
+        self._lines.add(line)
         return line
 
     def _prepare(self, opened: socket.socket) -> None:
@@ -129,6 +145,26 @@ class WireTransport(httpx.AsyncBaseTransport):
         if self._facts.send_timeout_s is not None and sys.platform == "linux":  # elsewhere the time-out is the bound
             limit_ms = max(1, round(self._facts.send_timeout_s * 1000))
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit_ms)
+
+
+class _Waiting:
+    """The hearer of somebody who awaits the answer."""
+
+    def __init__(self, answer: asyncio.Future[httpx.Response]) -> None:
+        self.answer = answer
+
+    def answered(self, answer: httpx.Response) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def failed(self, error: httpx.TransportError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+def _largest(request: httpx.Request) -> int:
+    largest: int = request.extensions.get("answer_bytes", LARGEST_ANSWER_BYTES)
+    return largest
 
 
 def _head_lines(request: httpx.Request) -> bytes:
