@@ -193,10 +193,6 @@ class Landing(Protocol):
         """It was sent, and has not ended by that: the rest wants a task."""
         ...
 
-    def broke(self, claim: Claim, error: BaseException) -> None:
-        """It was sent, and the submitter has a bug."""
-        ...
-
 
 Begin = Callable[[Claim, Landing], bool]
 """Sends a claim at once, and takes no task for it. False: nothing was sent, and it has to be submitted."""

@@ -109,6 +109,20 @@ def test_an_exchange_ends_in_its_verdict(engine: Engine, name: str) -> None:
     assert len(server.seen) <= 1, "the engine must not repeat a request by itself"
 
 
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_it_ends_so_on_a_kept_connection_too_and_when_it_comes_again(engine: Engine, name: str) -> None:
+    """What is left of one exchange, or known from it, does not change the next one."""
+    step, expected = EXCHANGES[name]
+    verdicts, server = verdict_of(engine, answer(), step, step, answer(), times=4)
+    assert [short(verdict) for verdict in verdicts] == [
+        ("accepted", PROFILE),
+        expected,
+        expected,
+        ("accepted", PROFILE),
+    ]
+    assert len(server.seen) <= 4, "the engine must not repeat a request by itself"
+
+
 def test_the_request_is_on_the_wire_as_it_was_built(engine: Engine) -> None:
     """Nothing is added that matters, nothing is compressed, nothing waits for 100-continue."""
     _, server = verdict_of(engine, answer())

@@ -18,9 +18,12 @@ from batchrunner.config import ConnectionTable
 from batchrunner.model import Accepted, Claim, Key, Rejected, Request, RequestId, Row
 from batchrunner.retrying import Answered, Doubtful, NeverSent, RefusedUs, Throttled, Verdict
 from batchrunner.submit import Facts, connection_facts, make_transport, new_event_loop
+from batchrunner.submit.flight import Post, post_of
 
-Engine = Literal["fast", "pyreqwest", "httpx"]
-engines = pytest.mark.parametrize("engine", ["fast", "pyreqwest", "httpx"])
+Engine = Literal["fast", "posted", "pyreqwest", "httpx"]
+"""`posted` is the fast one, asked without waiting wherever a connection is open."""
+
+engines = pytest.mark.parametrize("engine", ["fast", "posted", "pyreqwest", "httpx"])
 
 REQUEST_ID = RequestId("0b0f1a9e-6f0e-4f0e-8f0e-000000000001")
 CLAIM = Claim(1, Request(Key(b"k" * 16), Row(1, 2, ("a@b.example",)), b'{"workflow_id":12}'), REQUEST_ID, 0)
@@ -43,13 +46,40 @@ class Line:
 
     api: Api
     transport: httpx.AsyncBaseTransport
+    post: Post | None = None
 
     async def attempt(self) -> Verdict:
         """Make one attempt."""
         try:
-            return self.api.read_answer(await self.transport.handle_async_request(self.api.request_for(CLAIM)))
+            return self.api.read_answer(await self._answer(self.api.request_for(CLAIM)))
         except Exception as error:  # noqa: BLE001  that is what is tested
             return self.api.read_exception(error)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        told = Told()
+        way = None if self.post is None else self.post(request, told)
+        if way is None:
+            return await self.transport.handle_async_request(request)
+        try:
+            return await told.answer
+        finally:
+            way.give_up(told)
+
+
+class Told:
+    """Somebody who has asked, and is told once."""
+
+    def __init__(self) -> None:
+        """Nothing has been told."""
+        self.answer: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: httpx.Response) -> None:
+        """There is an answer."""
+        self.answer.set_result(answer)
+
+    def failed(self, error: httpx.TransportError) -> None:
+        """There is none."""
+        self.answer.set_exception(error)
 
 
 def facts(
@@ -73,9 +103,11 @@ async def line_to(
 ) -> AsyncIterator[Line]:
     """Open a line and close it. `connection` is the job's table of that name."""
     target = Target(url)
-    transport = make_transport(engine, facts(target, environ, connection, insecure=insecure), 4)
+    transport = make_transport(
+        "fast" if engine == "posted" else engine, facts(target, environ, connection, insecure=insecure), 4
+    )
     try:
-        yield Line(Api(target, "secret-token"), transport)
+        yield Line(Api(target, "secret-token"), transport, post_of(transport) if engine == "posted" else None)
     finally:
         await transport.aclose()
 
