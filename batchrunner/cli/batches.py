@@ -43,7 +43,9 @@ def carriage_of(job: Job, ledger: SqlLedger, clock: Clock) -> Carriage | None:
     if not in_batches(job):
         return None
     most_bytes = job.batch.max_bytes // (XML_TIMES if job.target.format == "xml" else 1)
-    return Carriage(job.batch.size, most_bytes, job.batch.search, _going_alone(job), _Memory(job, ledger, clock))
+    has_own = job.request.attach or job.request.content
+    goes_alone = _going_alone(job) if has_own else None
+    return Carriage(job.batch.size, most_bytes, job.batch.search, goes_alone, _Memory(job, ledger, clock))
 
 
 def _going_alone(job: Job) -> Callable[[Request], bool]:

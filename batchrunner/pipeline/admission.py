@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import is_
+from typing import cast
 
 from batchrunner.gate import Decision, Hold, SendNew, SendSame
 from batchrunner.model import (
@@ -29,6 +32,9 @@ from batchrunner.model import (
 
 ROWS_A_QUESTION = 1_000
 """Rows about which the gate is asked at once."""
+
+A_PIECE = 100
+"""Rows that are admitted at once where all of them are new: so few that one which is not costs little."""
 
 PARKED_AT_MOST = 10_000
 """Rows that may wait for their person's turn before reading pauses: a file about one person stays in flat memory."""
@@ -114,7 +120,9 @@ class Admission:
         """Take rows from `batches` as they are wanted: each is judged at the moment it is asked for."""
         self._batches = batches
         self._source_no = 0
-        self._queue: deque[Judged] = deque()
+        self._judged: Sequence[Judged] = ()
+        self._next = 0
+        """How many of them have been looked at."""
         self._flying: set[Who] = set()
         self._parked: dict[Who, deque[Candidate]] = {}
         self._parked_count = 0
@@ -130,7 +138,7 @@ class Admission:
     @property
     def position(self) -> int:
         """Bytes of all sources that have been given out, as nearly as the rows of a batch are alike."""
-        return self._end - (self._end - self._begin) * len(self._queue) // self._rows
+        return self._end - (self._end - self._begin) * self._left // self._rows
 
     @property
     def waiting(self) -> int:
@@ -147,10 +155,14 @@ class Admission:
         taken = Taken()
         while self._released and len(taken.candidates) < room:
             taken.candidates.append(self._released.popleft())
-        if not self._queue and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
+        if not self._left and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
             self._pull()
-        while self._queue and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
-            self._admit(self._queue.popleft(), taken)
+        while self._left and len(taken.candidates) < room and self._parked_count < PARKED_AT_MOST:
+            piece = self._judged[self._next : self._next + min(A_PIECE, room - len(taken.candidates))]
+            if self._admit_together(piece, taken):
+                self._next += len(piece)
+            else:
+                self._admit_each(piece, room, taken)
         return taken
 
     def claimed(self, candidates: Sequence[Candidate]) -> None:
@@ -159,6 +171,14 @@ class Admission:
         self._unclaimed.difference_update(keys)
         # Rows in the queue were judged before these claims, so the gate could not have seen them.
         self._claimed_since_asked.update(keys)
+
+    def all_landed(self, people: Sequence[Who]) -> None:
+        """Requests about all of these have ended."""
+        if self._parked:
+            for who in people:
+                self.landed(who)
+        else:  # nobody waits for them: as in nearly every file
+            self._flying.difference_update(people)
 
     def landed(self, who: Who) -> None:
         """A request about this person has ended: the next one may go."""
@@ -178,8 +198,38 @@ class Admission:
             self.exhausted = True
             return
         self._begin, self._end, self._rows = self._end, batch.position, max(1, len(batch.judged))
-        self._source_no = batch.source_no  # the queue is empty: batches are pulled one at a time
-        self._queue.extend(batch.judged)
+        self._source_no = batch.source_no
+        self._judged, self._next = batch.judged, 0
+
+    @property
+    def _left(self) -> int:
+        return len(self._judged) - self._next
+
+    def _admit_together(self, piece: Sequence[Judged], taken: Taken) -> bool:
+        """Admit them all, if they are new and about different people: a quarter of the time of one by one."""
+        if set(map(type, piece)) != {tuple}:
+            return False
+        requests, judgements = zip(*cast("Sequence[tuple[Request, Judgement]]", piece), strict=True)
+        if not all(map(is_, judgements, repeat(NEW))):
+            return False
+        keys = [request.key for request in requests]
+        people = {Who(key[:8]) for key in keys}
+        # Whoever waits to be claimed flies or is parked, so that only what has landed since is left to ask for.
+        if len(people) < len(keys) or not (
+            self._flying.isdisjoint(people) and self._claimed_since_asked.isdisjoint(keys)
+        ):
+            return False
+        self._flying |= people
+        self._unclaimed.update(keys)
+        taken.candidates += map(Candidate, repeat(self._source_no), requests, judgements)
+        return True
+
+    def _admit_each(self, piece: Sequence[Judged], room: int, taken: Taken) -> None:
+        for judged in piece:
+            if len(taken.candidates) >= room or self._parked_count >= PARKED_AT_MOST:
+                return
+            self._next += 1
+            self._admit(judged, taken)
 
     def _admit(self, judged: Judged, taken: Taken) -> None:
         if not isinstance(judged, tuple):

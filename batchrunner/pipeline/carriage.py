@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
+from operator import attrgetter
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ from batchrunner.model import (
 )
 from batchrunner.pipeline.admission import Candidate
 from batchrunner.pipeline.bisection import Search, halves, unsearched
+from batchrunner.pipeline.claims import claims_under
 from batchrunner.pipeline.packing import Group, Packed, Packer, digest_of
 from batchrunner.request_ids import new_request_ids
 
@@ -65,7 +67,7 @@ class Carriage:
         size: int,
         most_bytes: int,
         search: int,
-        goes_alone: Callable[[Request], bool],
+        goes_alone: Callable[[Request], bool] | None,
         understanding: Understanding,
     ) -> None:
         """`search`: requests that may be spent on a parcel that was refused whole."""
@@ -104,10 +106,10 @@ class Carriage:
             packed.groups.append(probe)
         return packed
 
-    def claims(self, groups: Sequence[Group], claim: Callable[[Candidate, RequestId], Claim]) -> list[list[Claim]]:
+    def claims(self, groups: Sequence[Group], now_ms: int) -> list[list[Claim]]:
         """Claims for each group, under one Request-ID."""
         fresh = new_request_ids(len(groups))
-        made = [[claim(candidate, fresh[number]) for candidate in group] for number, group in enumerate(groups)]
+        made = [claims_under(group, repeat(one), now_ms) for group, one in zip(groups, fresh, strict=True)]
         if not self._known and self._probe is None:
             self._probe = next((claims[0].request_id for claims in made if not claims[0].resent), None)
         return made
@@ -187,7 +189,7 @@ def _task_of(task: str, parcel: Sequence[Settled]) -> TaskRecord:
 
 def _by_request(ends: Sequence[Settled]) -> Iterator[list[Settled]]:
     """The ends of a parcel come side by side."""
-    for _, group in groupby(ends, key=lambda end: end.claim.request_id):
+    for _, group in groupby(ends, key=attrgetter("claim.request_id")):
         yield list(group)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
@@ -88,9 +89,12 @@ class PlainGate:
 
     def judge(self, source_no: int, rows: Sequence[Mapped]) -> list[Judged]:
         """Ask once for all keys, then decide one by one."""
-        standing = self._ledger.standing([row.key for row in rows if isinstance(row, Request)])
+        requests = [row for row in rows if isinstance(row, Request)]
+        standing = self._ledger.standing([request.key for request in requests])
         if self._stretches is not None:
             self._stretches.met(source_no, rows, standing)
+        if not standing and len(requests) == len(rows):  # nearly every chunk of a first run
+            return list(zip(requests, repeat(NEW)))
         ended_badly = [(key, stands) for key, stands in standing.items() if stands.state in _ENDED_BADLY]
         replaced = self.replaced([(Who(key[:8]), stands) for key, stands in ended_badly]) if ended_badly else _NONE
         now_ms = self._clock.now_ms()

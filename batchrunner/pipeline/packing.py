@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain, repeat
+from operator import attrgetter, is_
 
 from batchrunner.model import Request, RequestId
-from batchrunner.pipeline.admission import Candidate
+from batchrunner.pipeline.admission import NEW, Candidate
 
 Group = tuple[Candidate, ...]
 """Candidates that are to leave as one request, in its order."""
@@ -21,7 +23,9 @@ Group = tuple[Candidate, ...]
 def digest_of(requests: Sequence[Request]) -> bytes:
     """16 bytes over payloads in their order: equal digests, equal bodies."""
     payloads = [request.payload for request in requests]
-    framed = b"".join([part for one in payloads for part in (len(one).to_bytes(8, "big"), one)])
+    sizes = list(map(len, payloads))
+    frames = {size: size.to_bytes(8, "big") for size in set(sizes)}
+    framed = b"".join(chain.from_iterable(zip(map(frames.__getitem__, sizes), payloads, strict=True)))
     return blake2b(framed, digest_size=16, person=b"batchrunner.pack").digest()
 
 
@@ -38,8 +42,8 @@ class Packed:
 class Packer:
     """Gathers candidates until a parcel is full, or until nothing more can come."""
 
-    def __init__(self, size: int, most_bytes: int, goes_alone: Callable[[Request], bool]) -> None:
-        """At most so many rows, and so many bytes of payloads, in a parcel."""
+    def __init__(self, size: int, most_bytes: int, goes_alone: Callable[[Request], bool] | None) -> None:
+        """At most so many rows, and so many bytes of payloads, in a parcel. `goes_alone`: None where nothing does."""
         self._size = size
         self._most_bytes = most_bytes
         self._goes_alone = goes_alone
@@ -55,11 +59,19 @@ class Packer:
 
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Take up candidates, in file order."""
+        place = 0
+        while place < len(candidates):
+            fitting = candidates[place : place + self._size - len(self._fresh)]
+            if not self._pack_together(fitting):
+                self._add_each(fitting)
+            place += len(fitting)
+
+    def _add_each(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:
             judgement = candidate.judgement
             if judgement.parcel is not None:
                 self._gather(candidate, judgement.parcel.request_id, judgement.parcel.rows)
-            elif judgement.request_id is not None or self._goes_alone(candidate.request):
+            elif judgement.request_id is not None or self._alone(candidate.request):
                 self._ready.alone.append(candidate)
             else:
                 self._pack(candidate)
@@ -91,6 +103,25 @@ class Packer:
         packed.groups = [group for group in packed.groups if group[0].judgement.parcel is not None]
         return packed
 
+    def _alone(self, request: Request) -> bool:
+        return self._goes_alone is not None and self._goes_alone(request)
+
+    def _pack_together(self, candidates: Sequence[Candidate]) -> bool:
+        """Put them all into the parcel that is being filled, if they are new and there is room for them."""
+        if not all(map(is_, map(_judgement, candidates), repeat(NEW))):
+            return False
+        requests = [one.request for one in candidates]
+        if self._goes_alone is not None and any(map(self._goes_alone, requests)):
+            return False
+        size = sum([len(request.payload) for request in requests]) + len(requests)
+        if self._fresh_bytes + size > self._most_bytes:
+            return False
+        self._fresh += candidates
+        self._fresh_bytes += size
+        if len(self._fresh) >= self._size:
+            self._close()
+        return True
+
     def _pack(self, candidate: Candidate) -> None:
         size = len(candidate.request.payload) + 1
         if self._fresh and (len(self._fresh) >= self._size or self._fresh_bytes + size > self._most_bytes):
@@ -121,5 +152,5 @@ class Packer:
             self._ready.apart += group
 
 
-def _place(candidate: Candidate) -> tuple[int, int]:
-    return candidate.source_no, candidate.request.row.number
+_place = attrgetter("source_no", "request.row.number")
+_judgement = attrgetter("judgement")

@@ -29,12 +29,13 @@ from batchrunner.model import (
     Skipped,
     SkipReason,
     Totals,
+    Who,
 )
 from batchrunner.pipeline.admission import Admission, Candidate, Taken, apart
 from batchrunner.pipeline.balance import imbalance
 from batchrunner.pipeline.carriage import Carriage
 from batchrunner.pipeline.changes import Changes, Held
-from batchrunner.pipeline.claims import claim_of, claims_of, each_of, too_late, unsent
+from batchrunner.pipeline.claims import claims_of, each_of, too_late, unsent
 from batchrunner.pipeline.packing import Packed
 from batchrunner.pipeline.relay import Relay
 from batchrunner.pipeline.stops import StopRequest, refused_every_row, too_many_errors
@@ -233,7 +234,8 @@ class Run:
             return ends, []
         onward: Sequence[Claim | Parcel]
         ended, onward = carrier.unload(ends, self._clock.now_ms())
-        self._tally.went_on(sum(end.requests for end in ends) - sum(end.requests for end in ended))
+        if onward:
+            self._tally.went_on(sum(end.requests for end in ends) - sum(end.requests for end in ended))
         self._tally.updated(0 if self._relay is None else self._relay.updated(ended))
         if carrier.trouble is not None:
             self._stop_because(carrier.trouble)
@@ -255,7 +257,7 @@ class Run:
         packed = self._packed(taken)
         now_ms = self._clock.now_ms()
         alone = claims_of(packed.alone, now_ms)
-        groups = self._carriage.claims(packed.groups, lambda one, request_id: claim_of(one, request_id, now_ms))
+        groups = self._carriage.claims(packed.groups, now_ms)
         claims = [*alone, *chain.from_iterable(groups)]
         parcels = [*(Parcel(tuple(group)) for group in groups), *halves]
         candidates = [*packed.alone, *chain.from_iterable(packed.groups)]
@@ -304,16 +306,17 @@ class Run:
         if ends:
             self._window.durable(ends)
         self._hand_over(taken.candidates, out)
-        for end in ends:
-            del self._flying[end.claim.request.key]
-            self._admission.landed(end.claim.request.who)
+        keys = [end.claim.request.key for end in ends]
+        for key in keys:
+            del self._flying[key]
+        self._admission.all_landed([Who(key[:8]) for key in keys])
         self._report(taken, ends, totals)
 
     def _hand_over(self, candidates: Sequence[Candidate], out: _Out) -> None:
         if not out.loads:
             return
         self._admission.claimed(candidates)
-        self._flying.update((claim.request.key, claim) for claim in out.claims)
+        self._flying.update(zip([claim.request.key for claim in out.claims], out.claims, strict=True))
         if out.noted is not None:
             self._flying.update((claim.request.key, claim) for claim in out.noted.claims)
         self._window.submit(out.loads)

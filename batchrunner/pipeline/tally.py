@@ -39,22 +39,20 @@ class Tally:
             self._ends["unusable"] += 1
             self._codes[f"unusable:{end.code}"] += 1
 
-    def settled(self, ends: Iterable[Settled]) -> None:
+    def settled(self, ends: Sequence[Settled]) -> None:
         """Claims that have ended."""
-        accepted = 0
-        for end in ends:
-            self._requests += end.requests
-            self._replays += end.replayed
-            match end.outcome:
-                case Accepted():
-                    accepted += 1
+        self._requests += sum([end.requests for end in ends])
+        self._replays += sum([end.replayed for end in ends])
+        bad = [end.outcome for end in ends if not isinstance(end.outcome, Accepted)]
+        self._ends["accepted"] += len(ends) - len(bad)
+        for outcome in bad:
+            match outcome:
                 case Rejected(code, _):
                     self._bad("rejected", code)
                 case Failed(code, _):
                     self._bad("failed", code)
                 case InDoubt(code, _):
                     self._bad("in_doubt", code)
-        self._ends["accepted"] += accepted
 
     def went_on(self, requests: int) -> None:
         """So many requests left for rows that have not ended by them."""

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import a_request, who_of
 
-from batchrunner.gate import Decision, Hold, SendNew
+from batchrunner.gate import Decision, Hold
 from batchrunner.model import Key, Row, SkipReason, Unusable
 from batchrunner.pipeline import Admission, Batch, admission
-from batchrunner.pipeline.admission import Candidate, Judgement, Taken
+from batchrunner.pipeline.admission import NEW, Candidate, Judged, Judgement, Taken
 
-SEND = Judgement(SendNew())
+SEND = NEW
+AS_NEW = Judgement(NEW.decision)
+"""Says the same, and is not known for it at a glance: such rows are looked at one by one."""
 Asked = tuple[str, str]
 
 
@@ -218,12 +220,13 @@ def test_the_position_is_that_of_the_newest_batch() -> None:
 
 
 @given(
-    rows=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=40),
+    rows=st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), max_size=40),
     batch_rows=st.integers(1, 7),
     choices=st.lists(st.integers(0, 50), min_size=1, max_size=50),
+    send=st.sampled_from([NEW, AS_NEW]),
 )
 def test_in_whatever_order_answers_come_every_row_ends_once(
-    rows: Sequence[Asked], batch_rows: int, choices: Sequence[int]
+    rows: Sequence[Asked], batch_rows: int, choices: Sequence[int], send: Judgement
 ) -> None:
     """Against a gate that knows claims of this run: no key twice, nobody twice at once, everybody in file order."""
     ledger: set[Key] = set()
@@ -233,7 +236,7 @@ def test_in_whatever_order_answers_come_every_row_ends_once(
         for start in range(0, len(requests), batch_rows):
             part = requests[start : start + batch_rows]
             hold = Judgement(Hold(SkipReason.REPEAT_IN_RUN))
-            yield Batch(1, [(one, hold if one.key in ledger else SEND) for one in part], start)
+            yield Batch(1, [(one, hold if one.key in ledger else send) for one in part], start)
 
     admits = Admission(batches())
     flying: list[Candidate] = []
@@ -243,7 +246,7 @@ def test_in_whatever_order_answers_come_every_row_ends_once(
     while not (admits.exhausted and not flying and not admits.waiting):
         choice = choices[step % len(choices)]
         step += 1
-        taken = admits.take(1 + choice % 3)
+        taken = admits.take(1 + choice % 5)
         flying += taken.candidates
         sent += taken.candidates
         held += [one.request.row.number for one in taken.skipped]
@@ -252,7 +255,7 @@ def test_in_whatever_order_answers_come_every_row_ends_once(
         who_flies = [one.request.who for one in flying]
         assert len(who_flies) == len(set(who_flies))
         if flying and (choice % 3 or not taken.candidates):
-            admits.landed(flying.pop(choice % len(flying)).request.who)
+            admits.all_landed([flying.pop(choice % len(flying)).request.who])
 
     assert sorted(numbers(sent) + held) == list(range(1, len(rows) + 1))
     assert {one.request.key for one in sent} == {request.key for request in requests}
@@ -263,3 +266,37 @@ def test_in_whatever_order_answers_come_every_row_ends_once(
     assert all(order == sorted(order) for order in by_person.values())
     first = {request.key: request.row.number for request in reversed(requests)}
     assert sorted(numbers(sent)) == sorted(first.values())
+
+
+@given(
+    rows=st.lists(st.none() | st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xy")), max_size=40),
+    batch_rows=st.integers(1, 20),
+    choices=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=20),
+)
+def test_new_rows_are_admitted_together_as_they_are_one_by_one(
+    rows: Sequence[Asked | None], batch_rows: int, choices: Sequence[tuple[int, int]]
+) -> None:
+    """At each step the same candidates, the same repeats and the same unusable rows, in the same order."""
+
+    def steps(send: Judgement) -> list[tuple[list[int], list[tuple[int, str]], list[int], int, bool, int]]:
+        judged: list[Judged] = [
+            (a_request(number, *asked), send) if asked else Unusable(Row(number, number, ("x",)), "missing", "is empty")
+            for number, asked in enumerate(rows, start=1)
+        ]
+        parts = range(0, len(judged), batch_rows)
+        admits = Admission(iter([Batch(1, judged[at : at + batch_rows], at + batch_rows) for at in parts]))
+        flying: list[Candidate] = []
+        seen = []
+        for room, landing in choices:
+            taken = admits.take(room)
+            unusable = [one.row.number for _, one in taken.unusable]
+            state = admits.position, admits.can_go_on, admits.waiting
+            seen.append((numbers(taken.candidates), skipped(taken), unusable, *state))
+            if landing % 2:  # or they are claimed later, as rows that wait for company
+                admits.claimed(taken.candidates)
+                flying += taken.candidates
+            admits.all_landed([one.request.who for one in flying[:landing]])
+            del flying[:landing]
+        return seen
+
+    assert steps(NEW) == steps(AS_NEW)

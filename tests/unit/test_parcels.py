@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from batchrunner.api import ERROR_CODES, Items, Kind, ParcelApi
 from batchrunner.endpoints import ENDPOINTS
-from batchrunner.gate import SendNew
 from batchrunner.model import (
     Accepted,
     Claim,
@@ -30,7 +29,7 @@ from batchrunner.model import (
     Row,
     Settled,
 )
-from batchrunner.pipeline.admission import Candidate, Judgement
+from batchrunner.pipeline.admission import NEW, Candidate
 from batchrunner.pipeline.bisection import Search
 from batchrunner.pipeline.carriage import Carriage
 from batchrunner.retrying import Doubtful, RefusedUs, Throttled
@@ -206,8 +205,8 @@ class Known:
 def judged(size: int, poisoned: set[int], search: int) -> tuple[dict[int, object], int]:
     """How rows end on a platform that refuses whole what holds a poisoned one, and the requests after the first."""
     carriage = Carriage(size, 10**9, search, lambda _: False, Known())
-    packed = carriage.load([Candidate(1, request(n), Judgement(SendNew())) for n in range(1, size + 1)], last=True)
-    groups = carriage.claims(packed.groups, lambda one, rid: Claim(1, one.request, rid, 0))
+    packed = carriage.load([Candidate(1, request(n), NEW) for n in range(1, size + 1)], last=True)
+    groups = carriage.claims(packed.groups, 0)
     carriage.records(groups)
     parcels, ended, requests, ids = [tuple(group) for group in groups], {}, -1, set()
     while parcels:
