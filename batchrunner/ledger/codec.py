@@ -24,26 +24,36 @@ from batchrunner.model import (
 )
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
-_PACKED, _TEXT = b"\x01", b"\x00"
+_OBJECT_ID_BYTES = 12
+_TEXT, _PACKED, _FILLED = b"\x00", b"\x01", b"\x02\x00"
+"""Before a text; before an object id (in ledgers up to version 9); before a text that would be as long as one."""
 
-ROOM_FOR_PROFILE_ID = bytes(13)
+ROOM_FOR_PROFILE_ID = bytes(_OBJECT_ID_BYTES)
 """Stands in a claim where the profile id will stand: an entry that grew when it is settled would not fit its page."""
+
+_NONE_YET = (None, ROOM_FOR_PROFILE_ID, bytes(1 + _OBJECT_ID_BYTES))
+"""No profile id, room for one, and room as ledgers up to version 9 kept it."""
 
 
 def pack_profile_id(profile_id: str | None) -> bytes | None:
-    """A profile id in 13 bytes where it is the usual 24 hexadecimal digits, else as text."""
+    """A profile id in 12 bytes where it is the usual 24 hexadecimal digits, else as text, which is never so long."""
     if profile_id is None:
         return None
-    if _OBJECT_ID.fullmatch(profile_id):
-        return _PACKED + bytes.fromhex(profile_id)
-    return _TEXT + profile_id[:64].encode("utf-8", "replace")
+    if _OBJECT_ID.fullmatch(profile_id) and (packed := bytes.fromhex(profile_id)) != ROOM_FOR_PROFILE_ID:
+        return packed
+    text = profile_id[:64].encode("utf-8", "replace")
+    return _FILLED + text if len(_TEXT + text) == _OBJECT_ID_BYTES else _TEXT + text
 
 
 def unpack_profile_id(packed: bytes | None) -> str | None:
-    """The reverse of `pack_profile_id`."""
-    if packed is None or packed == ROOM_FOR_PROFILE_ID:
+    """The reverse of `pack_profile_id`; also of what older versions have written."""
+    if packed in _NONE_YET or packed is None:
         return None
-    return packed[1:].hex() if packed[:1] == _PACKED else packed[1:].decode()
+    if len(packed) == _OBJECT_ID_BYTES:
+        return packed.hex()
+    if packed[:1] == _PACKED:
+        return packed[1:].hex()
+    return packed.removeprefix(_FILLED if packed.startswith(_FILLED) else _TEXT).decode()
 
 
 def printable(path: str) -> str:

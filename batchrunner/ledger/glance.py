@@ -23,7 +23,7 @@ from batchrunner.model import RunId, Source, State
 
 T = TypeVar("T")
 
-VERSION = 9
+VERSION = 10
 """The only version of a ledger that it understands: the present one."""
 
 _PATIENCE_S = 30.0

@@ -280,6 +280,10 @@ def _steps(connection: Connection) -> None:
     metadata.create_all(connection, tables=[steps])
 
 
+def _shorter_profile_ids(_: Connection) -> None:
+    """Profile ids in a byte less, which older programs would misread. Entries stay as they are: both are understood."""
+
+
 MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     _nights,
     _slots,
@@ -289,6 +293,7 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     _tasks,
     _stretches,
     _steps,
+    _shorter_profile_ids,
 )
 """Step n makes a ledger of version n one of version n+1, counted from 1. Never edit a step that has shipped: add one.
 

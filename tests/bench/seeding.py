@@ -15,7 +15,7 @@ from batchrunner.model import Request, RunId, Source, Span, State, Stretch
 from batchrunner.ports import Reader
 from batchrunner.sources import open_source
 
-PROFILE_ID = b"\x01" + bytes.fromhex("5f4b7c8d9e0a1b2c3d4e5f60")
+PROFILE_ID = bytes.fromhex("5f4b7c8d9e0a1b2c3d4e5f60")
 assert len(PROFILE_ID) == len(ROOM_FOR_PROFILE_ID)
 
 NOW_MS = 1_780_000_000_000

@@ -56,7 +56,11 @@ def test_request_ids_come_back_as_they_were(value: UUID) -> None:
     ("profile_id", "size"),
     [
         (None, None),
-        ("5f1e9c0a5f1e9c0a5f1e9c0a", 13),
+        ("5f1e9c0a5f1e9c0a5f1e9c0a", 12),
+        ("000000000000000000000000", 25),
+        ("0123456789", 11),
+        ("0123456789a", 13),
+        ("0123456789ab", 13),
         ("5F1E9C0A5F1E9C0A5F1E9C0A", 25),
         ("5f1e9c0a5f1e9c0a5f1e9c0", 24),
         ("", 1),
@@ -91,6 +95,12 @@ def test_the_room_that_a_claim_keeps_for_a_profile_id_is_none() -> None:
     """A claim that never ended has no profile id."""
     assert codec.unpack_profile_id(codec.ROOM_FOR_PROFILE_ID) is None
     assert len(codec.ROOM_FOR_PROFILE_ID) == len(codec.pack_profile_id("5eeb54a2ce9448518e85fdad") or b"")
+
+
+def test_profile_ids_of_older_ledgers_are_read() -> None:
+    """Up to version 9 a byte stood before the usual ones, and a claim kept room for it."""
+    assert codec.unpack_profile_id(bytes.fromhex("015eeb54a2ce9448518e85fdad")) == "5eeb54a2ce9448518e85fdad"
+    assert codec.unpack_profile_id(bytes(13)) is None
 
 
 @pytest.mark.parametrize("state", OUTCOMES)
