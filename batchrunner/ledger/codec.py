@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -78,15 +78,31 @@ def claim_values(run: RunId, claims: Sequence[Claim]) -> list[tuple[Any, ...]]:
         (
             run,
             claim.source_no,
-            claim.request.row.number,
-            claim.request.row.line - claim.request.row.number,
-            claim.request.key,
+            (row := (request := claim.request).row).number,
+            row.line - row.number,
+            request.key,
             pack_request_id(claim.request_id),
             claim.requested_at_ms // 1000,  # earlier by less than a second: on the safe side of every window
             ROOM_FOR_PROFILE_ID,
         )
         for claim in claims
     ]
+
+
+def accepted_values(run: RunId, settled: Iterable[Settled]) -> tuple[list[tuple[Any, ...]], list[Settled]]:
+    """The values of those that ended as nearly all do, in the order of `statements.ACCEPT`; and the others.
+
+    By the job's own call, accepted by the first answer there was: all but the profile id is the same for each.
+    """
+    values: list[tuple[Any, ...]] = []
+    others: list[Settled] = []
+    for one in settled:
+        claim, outcome = one.claim, one.outcome
+        if isinstance(outcome, Accepted) and one.attempts == 1 and not one.replayed and claim.step is None:
+            values.append((pack_profile_id(outcome.profile_id), run, claim.source_no, claim.request.row.number))
+        else:
+            others.append(one)
+    return values, others
 
 
 def settled_values(run: RunId, settled: Sequence[Settled]) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from sqlalchemy import and_, select
 from batchrunner.clock import as_text
 from batchrunner.errors import LedgerError
 from batchrunner.ledger import codec
-from batchrunner.ledger.database import reading, saying
+from batchrunner.ledger.database import driver_of, reading, saying
 from batchrunner.ledger.schema import entries, runs, sources
 from batchrunner.ledger.store import SqlLedger
 from batchrunner.model import State
@@ -39,7 +39,7 @@ def backup(ledger: SqlLedger, to: Path) -> int:
             raise LedgerError("is there already; name another file for the backup")
         try:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            _copy(_driver(ledger), part)
+            _copy(driver_of(ledger.connection), part)
             part.rename(to)
             _sync(to.parent)
         finally:
@@ -109,13 +109,6 @@ def export(ledger: SqlLedger, job: str | None = None) -> Iterator[Exported]:
                 codec.unpack_profile_id(profile), attempts, as_text(at_s * 1000), bool(replayed), taken is None,
                 bytes(key).hex(),
             ))  # fmt: skip
-
-
-def _driver(ledger: SqlLedger) -> sqlite3.Connection:
-    driver = ledger.connection.connection.driver_connection
-    if not isinstance(driver, sqlite3.Connection):
-        raise LedgerError("is kept by a database server; back it up with the means of that server")
-    return driver
 
 
 def _sync(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The statements of the straight way: written once in SQLAlchemy Core, compiled once, run with plain tuples.
 
-Compiling and unpacking each time would cost more than the database itself takes.
+Compiling and unpacking each time would cost more than the database itself takes, so the driver is given them directly.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, false, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, false, insert, literal_column, null, select, update
 from sqlalchemy.sql.dml import Insert, Update
 
 from batchrunner.ledger import codec
+from batchrunner.ledger.database import driver_of
 from batchrunner.ledger.schema import entries, live, runs
 from batchrunner.model import EntryRef, Key, State
 from batchrunner.ports import Standing
@@ -54,6 +55,20 @@ SETTLE = (
 )
 SETTLE_ORDER = ("state_", "code_", "profile", "replayed_", "attempts_", "run", "source", "row")
 
+ACCEPT = (
+    update(entries)
+    .where(*_HERE)
+    .values(
+        state=literal_column(str(int(State.ACCEPTED))),
+        code=null(),
+        profile_id=bindparam("profile"),
+        replayed=false(),
+        attempts=literal_column("1"),
+    )
+)
+"""`SETTLE` for what nearly every row ends as: only the profile id is its own. Half the values cost a quarter less."""
+ACCEPT_ORDER = ("profile", "run", "source", "row")
+
 TAKE_OVER = update(entries).where(*_HERE).values(superseded_by=bindparam("by"))
 TAKE_OVER_ORDER = ("by", "run", "source", "row")
 
@@ -94,12 +109,12 @@ class Writing:
         compiled = statement.compile(dialect=connection.dialect)
         if tuple(compiled.positiontup or ()) != tuple(order):
             raise RuntimeError(f"the database wants {compiled.positiontup}, and callers give {order}")
-        self._connection = connection
+        self._driver = driver_of(connection)
         self._text = str(compiled)
 
     def __call__(self, values: Sequence[tuple[Any, ...]]) -> None:
         """Run the statement for each tuple of values, as one `executemany`."""
-        self._connection.exec_driver_sql(self._text, list(values))
+        self._driver.executemany(self._text, values)
 
 
 class AskingForKeys:
@@ -108,6 +123,7 @@ class AskingForKeys:
     def __init__(self, connection: Connection) -> None:
         """The statement is compiled when it is first wanted."""
         self._connection = connection
+        self._driver = driver_of(connection)
         self._text: str | None = None
 
     def __call__(self, keys: Sequence[Key]) -> dict[Key, Standing]:
@@ -117,7 +133,7 @@ class AskingForKeys:
             asked = tuple(keys[start : start + KEYS_A_QUERY])
             # One text for all: the last question is filled up with its last key.
             asked += asked[-1:] * (KEYS_A_QUERY - len(asked))
-            rows = self._connection.exec_driver_sql(self._statement(), asked)
+            rows = self._driver.execute(self._statement(), asked)
             found.update((row[0], as_standing(row)) for row in rows)
         return found
 
@@ -135,6 +151,7 @@ class Statements:
     def __init__(self, connection: Connection) -> None:
         """Compile them."""
         self.insert_claims = Writing(connection, INSERT_CLAIM, CLAIM_ORDER)
+        self.accept = Writing(connection, ACCEPT, ACCEPT_ORDER)
         self.settle = Writing(connection, SETTLE, SETTLE_ORDER)
         self.take_over = Writing(connection, TAKE_OVER, TAKE_OVER_ORDER)
         self.note_totals = Writing(connection, NOTE_TOTALS, NOTE_TOTALS_ORDER)

@@ -237,8 +237,11 @@ class SqlLedger:
     ) -> None:
         """In one transaction: settle what came, claim what goes next, and note the run's totals."""
         with saying(self.path), transaction(self.connection):
-            if settled:
-                self._statements.settle(codec.settled_values(run, settled))
+            accepted, others = codec.accepted_values(run, settled)
+            if accepted:
+                self._statements.accept(accepted)
+            if others:
+                self._statements.settle(codec.settled_values(run, others))
             self.watch.lap("settle")
             if taken := [ref for one in claims if one.takes_over for ref in one.takes_over]:
                 self._statements.take_over([(run, ref.run, ref.source_no, ref.row_number) for ref in taken])

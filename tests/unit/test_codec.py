@@ -12,7 +12,7 @@ from ledgers import OUTCOMES, a_claim, a_request, a_uuid, ends
 from msgspec.structs import fields
 
 from batchrunner.ledger import codec
-from batchrunner.model import Rejected, RequestId, RunId, State, Totals
+from batchrunner.model import Rejected, RequestId, RunId, State, Totals, Updating
 
 counts = st.integers(0, 10**12)
 by_name = st.dictionaries(st.text(alphabet=st.characters(codec="utf-8"), max_size=20), counts, max_size=4)
@@ -101,6 +101,20 @@ def test_profile_ids_of_older_ledgers_are_read() -> None:
     """Up to version 9 a byte stood before the usual ones, and a claim kept room for it."""
     assert codec.unpack_profile_id(bytes.fromhex("015eeb54a2ce9448518e85fdad")) == "5eeb54a2ce9448518e85fdad"
     assert codec.unpack_profile_id(bytes(13)) is None
+
+
+def test_what_is_accepted_at_once_is_told_from_all_else() -> None:
+    """Only what the shorter statement writes as it is: one attempt, an answer of its own, the job's own call."""
+    at_once = ends(a_claim(7))
+    others = [
+        ends(a_claim(1), attempts=2),
+        ends(a_claim(2), replayed=True),
+        ends(a_claim(3), State.REJECTED),
+        ends(a_claim(4, step=Updating())),
+        ends(a_claim(5), attempts=0),
+    ]
+    packed = codec.pack_profile_id("5f1e9c0a5f1e9c0a5f1e9c0a")
+    assert codec.accepted_values(RunId(2), [*others[:2], at_once, *others[2:]]) == ([(packed, 2, 1, 7)], others)
 
 
 @pytest.mark.parametrize("state", OUTCOMES)
