@@ -29,6 +29,8 @@ IN_MEMORY = Path(":memory:")
 SWITCH_WAIT_MS = 10
 """Between two tries to switch the write-ahead log on: about what another program takes to make the tables."""
 
+LOG_PAGES = 16_000
+
 # Without the journal mode, which is written into the file itself: first it must be certain that the file is ours.
 PRAGMAS = (
     # A claim must survive the machine, not only the process. NORMAL would gain nothing worth having (measured).
@@ -37,6 +39,10 @@ PRAGMAS = (
     # In KiB. The system keeps the file in its memory anyway: eight times as much here gained nothing (measured with a
     # million rows), and it grew with the ledger.
     "PRAGMA cache_size = -8192",
+    # In pages of 4 KiB, so 64 MB: so long the log grows before it is written back into the file. Keys are random, and
+    # nearly each new row changes a page of its own: the default of 1,000 pages came round every 15 commits, wrote most
+    # pages of a ledger of a million rows again and again, and made each of those commits wait for the disk.
+    f"PRAGMA wal_autocheckpoint = {LOG_PAGES}",
     # What is deleted is overwritten, and is not left in free pages. Some builds of SQLite do so by themselves.
     "PRAGMA secure_delete = ON",
 )

@@ -242,6 +242,18 @@ def test_a_ledger_that_is_busy_too_long_says_so(path: Path) -> None:
         assert ledger.count_states(run) == {State.ACCEPTED: 1}
 
 
+def test_the_log_goes_when_the_last_one_closes_the_ledger(path: Path) -> None:
+    """While somebody has it open it may be long; then everything is in the file, which is all there is."""
+    with open_ledger(str(path)) as one:
+        run = a_run(one)
+        with open_ledger(str(path)) as other:
+            send(other, run, *(a_claim(number) for number in range(1, 400)))
+        assert Path(f"{path}-wal").stat().st_size > 0
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT count(*) FROM entries").fetchone() == (399,)
+
+
 # --- reading -----------------------------------------------------------------------------------
 
 
