@@ -10,6 +10,7 @@
     ├── NotifyError         nobody could be told of a run                                     exit 4
     ├── ResultError         the result files cannot be written                                exit 4
     ├── Exhausted           the machine, or a limit, gave no more memory, files or threads    exit 4
+    ├── SenderDied          a process that sends for the run died, or does not start          exit 4
     ├── ApiRefusedUs        the API refuses the sender, not the row                           exit 4
     ├── Unbalanced          rows read and outcomes disagree: a bug, said loudly               exit 4
     ├── TooManyErrors       the error threshold of the job was passed                         exit 3
@@ -100,6 +101,10 @@ class ResultError(BatchrunnerError):
 
 class Exhausted(BatchrunnerError):
     """The machine, or a limit that somebody has set, gave no more of something that everything needs."""
+
+
+class SenderDied(BatchrunnerError):
+    """A process that sends for the run died, or does not start."""
 
 
 class ApiRefusedUs(BatchrunnerError):

@@ -14,8 +14,8 @@ from typing import Literal
 from batchrunner.model import Value
 
 OURS = ("read", "map", "gate", "claim", "settle", "commit", "submit", "engine", "write", "other")
-"""Stages in the order in which a row meets them. `submit` is the HTTP side's own thread, `engine` the threads beside
-it; `wait` is not among them, because waiting for answers costs nothing."""
+"""Stages in the order in which a row meets them. `submit` is the HTTP side's own thread or processes, `engine` the
+threads beside it; `wait` is not among them, because waiting for answers costs nothing."""
 
 MOST = 0.5
 """Share of a run's time from which waiting for answers is called its limit."""
@@ -65,6 +65,7 @@ class Stopwatch:
         """Forget everything before now."""
         self._cpu.clear()
         self._wall.clear()
+        self._elsewhere_ns = 0
         self._began = self._lapped = self._wall_ns()
         self._thread_lapped = self._thread_ns()
         self._process_began = self._process_ns()
@@ -80,13 +81,19 @@ class Stopwatch:
         """CPU time of another thread."""
         self._cpu[stage] += cpu_ns
 
+    def add_elsewhere(self, stage: str, cpu_ns: int) -> None:
+        """CPU time of another process."""
+        self._elsewhere_ns += cpu_ns
+        self._cpu[stage] += cpu_ns
+
     def profile(self, rows: int) -> Profile | None:
         """What it adds up to. None for a run of no rows."""
         if not rows:
             return None
         self.lap("other")
         whole_ns = max(1, self._lapped - self._began)
-        self.add("engine", max(0, self._process_ns() - self._process_began - sum(self._cpu.values())))
+        here_ns = sum(self._cpu.values()) - self._elsewhere_ns
+        self.add("engine", max(0, self._process_ns() - self._process_began - here_ns))
         known = {stage: self._cpu[stage] for stage in OURS}
         known["other"] += sum(ns for stage, ns in self._cpu.items() if stage not in known)
         return Profile(
@@ -105,6 +112,9 @@ class Unwatched(Stopwatch):
         """Nothing."""
 
     def add(self, stage: str, cpu_ns: int) -> None:
+        """Nothing."""
+
+    def add_elsewhere(self, stage: str, cpu_ns: int) -> None:
         """Nothing."""
 
     def profile(self, rows: int) -> None:

@@ -16,6 +16,7 @@ import click
 from batchrunner.addresses import without_secrets
 from batchrunner.cli.options import default_ledger, insecure_option, ledger_option, output_option, parsed
 from batchrunner.config import (
+    MOST_PROCESSES,
     Concurrency,
     ErrorLimit,
     Job,
@@ -84,6 +85,12 @@ def sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--concurrency", callback=parsed(_concurrency), metavar="N|auto", help="Requests in flight at once."
         ),
+        click.option(
+            "--processes",
+            type=click.IntRange(1, MOST_PROCESSES),
+            metavar="N",
+            help="More than one core: this process, and N-1 that only send.",
+        ),
         click.option("--rate", callback=parsed(parse_rate), metavar="R", help="At most, as 50/s or 3000/min."),
         click.option(
             "--max-errors", callback=parsed(parse_max_errors), metavar="N|N%", help="Stop after so many errors."
@@ -139,8 +146,8 @@ def _carried(options: Mapping[str, Any]) -> tuple[str, ...]:
 @contextmanager
 def target(job_file: Path, options: Mapping[str, Any]) -> Iterator[tuple[Job, str]]:
     """The job as the command line changes it, and the token that goes with its target."""
-    limits: dict[str, Rate | ErrorLimit | Concurrency] = {
-        name: options[name] for name in ("concurrency", "rate", "max_errors") if options[name] is not None
+    limits: dict[str, Rate | ErrorLimit | Concurrency | int] = {
+        name: options[name] for name in ("concurrency", "processes", "rate", "max_errors") if options[name] is not None
     }
     job = with_overrides(load_job(job_file), {"limits": limits}).model_copy(update={"insecure": options["insecure"]})
     if options["sandbox"] or options["url"]:

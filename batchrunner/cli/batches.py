@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -10,11 +11,13 @@ from batchrunner.api import Api, ParcelApi, Preview
 from batchrunner.cli.steps import steps_shown
 from batchrunner.clock import Clock
 from batchrunner.config import Job
-from batchrunner.ledger import SqlLedger
 from batchrunner.model import Claim, Parcel, Request, Shape
 from batchrunner.pipeline import Carriage
 from batchrunner.ports import Submitter
 from batchrunner.submit import HttpSubmitter, ParcelSubmitter
+
+if TYPE_CHECKING:  # a process that sends does without
+    from batchrunner.ledger import SqlLedger
 
 XML_TIMES = 3
 """XML writes each name twice, and more for arrays: so many times the bytes of JSON are room enough."""

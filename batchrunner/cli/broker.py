@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from batchrunner.api import Items, read_answer, read_answer_about
 from batchrunner.config import Job
-from batchrunner.ledger import Late, SqlLedger, canonical, settle_answers
 from batchrunner.model import RequestId
 from batchrunner.retrying import Answered
 from batchrunner.submit import Facts, Transport, connection_facts
 
 if TYPE_CHECKING:
+    from batchrunner.ledger import Late, SqlLedger
     from batchrunner.rabbit import BrokerFacts, Response
 
 CONFIRMING_S = 30.0
@@ -44,6 +44,7 @@ def settle_late_answers(job: Job, ledger: SqlLedger) -> int:
     """
     if job.rabbitmq is None:
         return 0
+    from batchrunner.ledger import canonical, settle_answers  # noqa: PLC0415  a process that sends does without
     from batchrunner.rabbit import take_late_answers  # noqa: PLC0415  an extra
 
     settled = 0

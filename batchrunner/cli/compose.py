@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
-from batchrunner.cli.batches import carriage_of, in_batches, parcel_api, taking_parcels
-from batchrunner.cli.broker import attempt_limit_s, broker_line
+from batchrunner.cli.batches import carriage_of, in_batches
 from batchrunner.cli.options import state_dir
-from batchrunner.cli.steps import changes_of, engaging_api, in_steps, relay_of, steps_of, taking_steps
-from batchrunner.cli.uploading import seeing_to_files
+from batchrunner.cli.sending import (
+    leave_the_collector_little_to_do,
+    make_submitter,
+    milliseconds,
+    resends,
+)
+from batchrunner.cli.shares import opened
+from batchrunner.cli.steps import changes_of, relay_of, steps_of
 from batchrunner.clock import Clock, SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, SourceError, UsageError
@@ -42,38 +43,25 @@ from batchrunner.pipeline import (
     PlainGate,
     Run,
     RunLimits,
+    Senders,
     StopRequest,
     Stretches,
+    ThreadWindow,
+    ToldLimit,
     Window,
     sent_again,
 )
-from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
+from batchrunner.ports import Mapper, Progress, Reader, ResultSink
 from batchrunner.progress import Fetching
 from batchrunner.results import Shape
-from batchrunner.retrying import RetryPolicy
 from batchrunner.sources import CHUNK_ROWS, open_source
 from batchrunner.sources.places import AtHand, Place, RemoteFile, at_hand
 from batchrunner.sources.spool import Spool
 from batchrunner.stopwatch import Stopwatch
-from batchrunner.submit import (
-    AdaptiveLimit,
-    Facts,
-    HttpSubmitter,
-    Pacer,
-    ScheduleFile,
-    SharedPacer,
-    Slots,
-    Throttle,
-    connection_facts,
-    make_transport,
-    new_event_loop,
-    schedule_path,
-)
+from batchrunner.submit import AdaptiveLimit, new_event_loop
 
-
-def milliseconds(duration: timedelta) -> int:
-    """A duration as the ledger counts."""
-    return duration // timedelta(milliseconds=1)
+Limit = AdaptiveLimit | ToldLimit
+"""What finds out how many requests may be in flight: here, or in the one process that sends."""
 
 
 # --- inputs ------------------------------------------------------------------------------------
@@ -191,29 +179,6 @@ def plain_gate(
     return PlainGate(ledger, run, policy, SystemClock(), in_parcels=in_batches(job), stretches=stretches, steps=way)
 
 
-def resends(job: Job) -> bool:
-    """Whether a doubtful request may be repeated: where the installation recognises it, or where nobody is engaged."""
-    return job.rules.in_doubt == "resend" and (job.recognises_repeats or not job.target.call.engages)
-
-
-def retry_policy(job: Job) -> RetryPolicy:
-    """What the job says about trying again."""
-    limits = job.limits
-    return RetryPolicy(
-        attempts=limits.attempts,
-        backoff_s=limits.backoff.total_seconds(),
-        backoff_max_s=limits.backoff_max.total_seconds(),
-        throttle_patience_s=limits.throttle_patience.total_seconds(),
-        resend=resends(job),
-        window_ms=milliseconds(job.target.dedupe_window if job.target.call.engages else timedelta.max),
-    )
-
-
-def facts_of(job: Job) -> Facts:
-    """How the job's platform is reached. Raises ConfigError."""
-    return connection_facts(job.target, job.connection, insecure=job.insecure, environ=os.environ, beside=job.beside)
-
-
 def run_limits(job: Job) -> RunLimits:
     """How far the loop may go."""
     return RunLimits(job.limits.most_in_flight, job.limits.max_errors, milliseconds(job.target.dedupe_window))
@@ -259,45 +224,25 @@ def _as_it_was(job: Job, text: str, source: OpenSource) -> Mapper | None:
 # --- the run -----------------------------------------------------------------------------------
 
 
-def adaptive_limit(job: Job) -> AdaptiveLimit | None:
-    """What finds out how many requests may be in flight, where the job wants that to be found out."""
-    return AdaptiveLimit(job.limits.concurrency_max) if job.limits.concurrency == "auto" else None
-
-
 def window_opener(
-    job: Job, token: str, clock: Clock, limit: AdaptiveLimit | None, ledger: Path, watch: Stopwatch
+    job: Job,
+    token: str,
+    clock: Clock,
+    limit: Limit | None,
+    ledger: SqlLedger,
+    watch: Stopwatch,
+    senders: Senders | None = None,
 ) -> Callable[[], Window]:
-    """Make the HTTP side when it is wanted; it is built in its own thread."""
-
-    def make_submitter() -> Submitter:
-        facts = facts_of(job)
-        many = parcel_api(job, token) if in_batches(job) else None
-        api = many.alone if many else engaging_api(job, token)
-        transport = broker_line(job, facts) or make_transport(job.target.transport, facts, job.limits.most_in_flight)
-        slots = None if limit is None else Slots(limit, clock)
-        throttle = Throttle(_pace(job, token, clock, ledger), clock, slots=slots)
-        # Jitter is no secret: an ordinary generator will do.
-        policy = retry_policy(job)
-        limit_s = attempt_limit_s(job, facts) or api.attempt_limit_s + (facts.send_timeout_s or 0.0)
-        submitter = HttpSubmitter(api, transport, throttle, policy, clock, random.random, limit_s)
-        alone = seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s)
-        if many is not None:
-            return taking_parcels(submitter, alone, many)
-        return taking_steps(submitter, alone, job, token, policy) if in_steps(job) else alone
-
+    """Make the HTTP side when it is wanted: in a thread of its own, or in processes of its own."""
+    if senders is not None:
+        return lambda: opened(senders, job, token, ledger, watch)
+    if isinstance(limit, ToldLimit):
+        raise TypeError("only a process tells of its limit")
+    most = job.limits.most_in_flight
     limit_now = None if limit is None else lambda: limit.limit
-    return lambda: Window(make_submitter, job.limits.most_in_flight, new_event_loop, limit_now, watch)
-
-
-def _pace(job: Job, token: str, clock: Clock, ledger: Path) -> Pacer | SharedPacer | None:
-    limits = job.limits
-    if limits.rate is None:
-        return None
-    if not limits.rate_shared:
-        return Pacer(limits.rate.per_s)
-    schedule = ScheduleFile(schedule_path(ledger, job.target.origin, token))
-    schedule.check(clock.elapsed_s())
-    return SharedPacer(limits.rate.per_s, schedule)
+    return lambda: ThreadWindow(
+        lambda: make_submitter(job, token, clock, limit, ledger.path, most), most, new_event_loop, limit_now, watch
+    )
 
 
 def go(
@@ -311,19 +256,20 @@ def go(
     progress: Progress,
     stop: StopRequest,
     clock: Clock,
-    limit: AdaptiveLimit | None,
+    limit: Limit | None,
     watch: Stopwatch,
     guard: Guard | None = None,
+    senders: Senders | None = None,
 ) -> Ended:
     """Join the parts and run them."""
-    _leave_the_collector_little_to_do()
+    leave_the_collector_little_to_do()
     watch.start()
     ledger.watch = watch
     return Run(
         run=run,
         ledger=ledger,
         admission=Admission(batches),
-        open_window=window_opener(job, token, clock, limit, ledger.path, watch),
+        open_window=window_opener(job, token, clock, limit, ledger, watch, senders),
         results=results,
         progress=progress,
         limits=run_limits(job),
@@ -335,13 +281,6 @@ def go(
         relay=relay_of(job),
         changes=changes_of(job, ledger),
     ).go()
-
-
-def _leave_the_collector_little_to_do() -> None:
-    """Rows and claims die by reference count; what was imported lives for ever: walking it costs a fifth of a run."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 @contextmanager

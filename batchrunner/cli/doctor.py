@@ -13,7 +13,6 @@ import click
 
 from batchrunner.api import read_exception
 from batchrunner.api.probes import probe_request, read_probe
-from batchrunner.cli import compose
 from batchrunner.cli.broker import try_the_broker
 from batchrunner.cli.exits import Exit
 from batchrunner.cli.options import (
@@ -24,6 +23,7 @@ from batchrunner.cli.options import (
     output_option,
     say_json,
 )
+from batchrunner.cli.sending import facts_of
 from batchrunner.clock import Clock, SystemClock
 from batchrunner.config import CREDENTIAL, Job, load_job, read_token, with_overrides
 from batchrunner.doctor import (
@@ -156,7 +156,7 @@ def _examine(job: Job, consent: Consent | None) -> _Found:
     nothing = Repeats([]), Shape([])
     clock = SystemClock()
     try:
-        facts = compose.facts_of(job)
+        facts = facts_of(job)
     except ConfigError as error:
         return _Found([Finding("connection", Verdict.BAD, str(error))], *nothing)
     if job.rabbitmq is not None:

@@ -68,15 +68,18 @@ def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("-q", "--quiet", is_flag=True, help="No progress, and no summary when every row ended well.")
     @functools.wraps(command)
     def with_logging(*args: Any, verbose: int, **kwargs: Any) -> Any:  # noqa: ANN401
-        level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-        form = "%(asctime)s %(levelname)s %(name)s %(message)s"
-        logging.basicConfig(stream=sys.stderr, level=level, format=form)
-        # They would log every request and its address, and some of them the signatures in it.
-        for noisy in NOISY:
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        log_to_stderr((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
         return command(*args, **kwargs)
 
     return with_logging
+
+
+def log_to_stderr(level: int) -> None:
+    """The log of a process, from a level on."""
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # They would log every request and its address, and some of them the signatures in it.
+    for noisy in NOISY:
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def fail(error: BatchrunnerError, output: str = "text") -> NoReturn:

@@ -15,6 +15,7 @@ from batchrunner.cli.asked import Asked, asked, sending_options, target
 from batchrunner.cli.leftovers import Leftovers, gone, leftovers
 from batchrunner.cli.locate import find_sources
 from batchrunner.cli.options import ending_well, job_argument, logging_options
+from batchrunner.cli.shares import senders_of, start
 from batchrunner.cli.telling import notifying
 from batchrunner.cli.work import Work, rehearsed, tell
 from batchrunner.config import Job
@@ -78,7 +79,9 @@ def _retry(job: Job, token: str, of_run: str | None, wanted: Wanted, wish: Asked
             ledger = held.enter_context(SqlLedger.for_reading(wish.ledger))
             _rehearse(job, ledger, _plan(job, ledger, of_run, wanted, stop), wish)
             return None
-        work = Work(job, token, wish, stop, held)
+        senders = senders_of(job, held)
+        start(senders, job, token)
+        work = Work(job, token, wish, stop, held, senders)
         plan = _plan(job, work.ledger, of_run, wanted, stop)
         compose.raise_if_stopped(stop)
         work.begin("retry", [*plan.sources, *plan.leftovers.sources])

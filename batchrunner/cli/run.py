@@ -14,6 +14,7 @@ from batchrunner.cli import compose
 from batchrunner.cli.asked import Asked, asked, sending_options, target
 from batchrunner.cli.night import Night, this_night
 from batchrunner.cli.options import ending_well, job_argument, logging_options, sources_argument
+from batchrunner.cli.shares import senders_of, start
 from batchrunner.cli.telling import notifying
 from batchrunner.cli.work import Work, rehearsed, tell, tell_event
 from batchrunner.config import Job
@@ -59,20 +60,22 @@ def _run(job: Job, token: str, specs: Sequence[str], wish: Asked) -> Summary | N
     night = Night(job, this_night(job, wish.day), any_size=wish.any_size, hands_off=wish.sandbox)
     with compose.signals_to(stop), ExitStack() as held:
         awaited = not specs and job.arrival is not None
+        senders = None if wish.dry_run else senders_of(job, held)
         if awaited and not wish.dry_run:
             # Under the lock: nobody else is to wait for the same files.
-            work = Work(job, token, wish, stop, held)
+            work = Work(job, token, wish, stop, held, senders)
             arrived = night.arrived(work.ledger, stop)
             if isinstance(arrived, NightEvent):
                 return arrived
             sources, inputs = arrived, compose.mapped(job, arrived)
         else:
+            start(senders, job, token)
             sources = night.named(specs, lambda: compose.raise_if_stopped(stop), bar=wish.bar)
             inputs = compose.mapped(job, sources)
             if wish.dry_run:
                 _rehearse(job, sources, inputs, wish)
                 return None
-            work = Work(job, token, wish, stop, held)
+            work = Work(job, token, wish, stop, held, senders)
         return _send(work, night, sources, inputs, wish)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from batchrunner.api import Api, ImportApi, StartApi
 from batchrunner.config import Job
-from batchrunner.ledger import SqlLedger
 from batchrunner.model import Importing, Starting, Step
 from batchrunner.pipeline import Changes, Relay, Steps
 from batchrunner.ports import Submitter
 from batchrunner.retrying import RetryPolicy
 from batchrunner.submit import HttpSubmitter, StepSubmitter
+
+if TYPE_CHECKING:  # a process that sends does without
+    from batchrunner.ledger import SqlLedger
 
 EXAMPLE_PROFILE_ID = "000000000000000000000000"
 """Stands in a preview where a run would put what the import has told."""

@@ -11,7 +11,6 @@ from batchrunner.api.uploads import UploadApi
 from batchrunner.clock import Clock
 from batchrunner.config import Job
 from batchrunner.endpoints import FILES_BYTES
-from batchrunner.ledger import SqlUploadShelf
 from batchrunner.mapping import fetched_hosts, upload_folders
 from batchrunner.ports import Submitter
 from batchrunner.retrying import RetryPolicy
@@ -35,6 +34,8 @@ def seeing_to_files(
     folders = upload_folders(job)
     if not folders:
         return inner
+    from batchrunner.ledger import SqlUploadShelf  # noqa: PLC0415  only these need it of all that send
+
     uploader = Uploader(
         UploadApi(job.target, token),
         transport,

@@ -19,6 +19,7 @@ from batchrunner.cli.exits import Exit, of_error, of_totals
 from batchrunner.cli.guarding import guards, lock, watched
 from batchrunner.cli.night import note
 from batchrunner.cli.options import say_json, state_dir
+from batchrunner.cli.sending import adaptive_limit
 from batchrunner.cli.steps import changes_of
 from batchrunner.cli.whole import SUMMARY, complete_last
 from batchrunner.clock import SystemClock
@@ -28,7 +29,7 @@ from batchrunner.ledger import History, SqlLedger, open_ledger
 from batchrunner.mapping import mapping_text
 from batchrunner.model import SkipReason, Totals
 from batchrunner.nights import NightEvent, event_of
-from batchrunner.pipeline import Batch, Ended, StopRequest, rehearse
+from batchrunner.pipeline import Batch, Ended, Senders, StopRequest, rehearse
 from batchrunner.progress import Bar
 from batchrunner.report import Summary, rehearsal_text, rehearsal_values, summary_text, summary_values
 from batchrunner.results import ResultFiles, write_private
@@ -38,7 +39,15 @@ from batchrunner.stopwatch import Stopwatch, Unwatched
 class Work:
     """One run. `held` keeps what is open until the process ends: the ledger, its lock, the result files."""
 
-    def __init__(self, job: Job, token: str, asked: Asked, stop: StopRequest, held: ExitStack) -> None:
+    def __init__(
+        self,
+        job: Job,
+        token: str,
+        asked: Asked,
+        stop: StopRequest,
+        held: ExitStack,
+        senders: Senders | None = None,
+    ) -> None:
         """Open the ledger, take the job's lock, and bury runs that died. Raises LedgerError, AlreadyRunning."""
         self.job = job
         self.clock = SystemClock()
@@ -47,7 +56,8 @@ class Work:
         self._token = token
         self._asked = asked
         self._held = held
-        self._limit = compose.adaptive_limit(job)
+        self._senders = senders
+        self._limit = adaptive_limit(job) if senders is None else senders.limit
         self.ledger = held.enter_context(open_ledger(asked.ledger))
         lock(self.ledger, job, held, self.clock, stop, asked.wait)
         if job.insecure:
@@ -104,6 +114,7 @@ class Work:
                 limit=limit,
                 watch=self.watch,
                 guard=self._guard,
+                senders=self._senders,
             )
 
     def end(self, ended: Ended, archived: Sequence[Path] = ()) -> Summary:

@@ -15,6 +15,7 @@ from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.source import SourceTable
 from batchrunner.config.token import CREDENTIAL, read_secret, read_token
 from batchrunner.config.units import (
+    MOST_PROCESSES,
     Concurrency,
     DayTime,
     ErrorLimit,
@@ -31,6 +32,7 @@ __all__ = [
     "AS_IT_STANDS",
     "CREDENTIAL",
     "DIRECT",
+    "MOST_PROCESSES",
     "ORIGINS",
     "SEARCH_FIELDS",
     "AfterTable",

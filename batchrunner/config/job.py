@@ -27,7 +27,7 @@ from batchrunner.config.repair import RepairTable
 from batchrunner.config.schedule import ScheduleTable
 from batchrunner.config.source import SourceTable
 from batchrunner.config.steps import Mode, OnChange, check_steps
-from batchrunner.config.units import MOST_IN_FLIGHT
+from batchrunner.config.units import MOST_IN_FLIGHT, MOST_PROCESSES
 from batchrunner.endpoints import DEFAULT, ENDPOINTS, Endpoint
 
 
@@ -212,6 +212,12 @@ class LimitsTable(_Table):
     )
     concurrency_max: int = Field(
         default=256, ge=1, le=MOST_IN_FLIGHT, description="With concurrency auto: never more than these."
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_PROCESSES,
+        description="For more than one core: with N above 1, N-1 processes beside the run's own do nothing but send.",
     )
     rate: RateText | None = Field(default=None, description="At most so many requests a second, minute or hour.")
     rate_shared: bool = Field(

@@ -20,6 +20,9 @@ _MAX_ERRORS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 MOST_IN_FLIGHT = 4096
 """More connections than that are a slip."""
 
+MOST_PROCESSES = 16
+"""More would wait for the one that keeps the ledger."""
+
 Concurrency = int | Literal["auto"]
 
 LONGEST_S = 100 * 366 * 86400.0

@@ -35,6 +35,12 @@ def lock_of(path: Path, job: str) -> FileLock:
     return FileLock(_lock_path(path, job), timeout=LOCK_PATIENCE_S, mode=0o600)
 
 
+def descriptor_of(lock: FileLock) -> int | None:
+    """The descriptor of a lock that is held: whoever has it holds the lock too, until its last copy is closed."""
+    # The lock belongs to the open file, and not to the process; filelock itself has no name for it.
+    return lock._context.lock_file_fd  # noqa: SLF001
+
+
 def is_held(path: Path, job: str) -> bool:
     """Whether some process holds the job's lock now. Raises OSError."""
     if not _lock_path(path, job).exists():

@@ -16,7 +16,7 @@ from sqlalchemy import func, insert, select, update
 from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import IN_MEMORY, close_database, locate, open_database, reading, saying, transaction
-from batchrunner.ledger.files import DAMAGED, is_held, lock_of
+from batchrunner.ledger.files import DAMAGED, descriptor_of, is_held, lock_of
 from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
 from batchrunner.ledger.people import find_engaged
 from batchrunner.ledger.records import DIED
@@ -53,6 +53,7 @@ class SqlLedger:
         """Open the ledger at a path, made or migrated if need be. Raises LedgerError."""
         self.path = path
         self.watch: Stopwatch = UNWATCHED
+        self.lock_descriptor: int | None = None
         self._engine, self.connection = open_database(path, create=create)
 
     @cached_property
@@ -81,16 +82,21 @@ class SqlLedger:
 
     @contextmanager
     def locked(self, job: str) -> Iterator[None]:
-        """Hold the job's lock: the operating system releases it when the process ends, however it ends."""
+        """Hold the job's lock: the operating system releases it when the process ends, however it ends.
+
+        `lock_descriptor` is of that lock meanwhile.
+        """
         with saying(self.path):
             lock = lock_of(self.path, job)
             try:
                 lock.acquire()
             except Timeout:
                 raise AlreadyRunning(self._who_runs(job)) from None
+        self.lock_descriptor = descriptor_of(lock)
         try:
             yield
         finally:
+            self.lock_descriptor = None
             lock.release()
 
     def is_running(self, job: str) -> bool:

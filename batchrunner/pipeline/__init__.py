@@ -10,10 +10,11 @@ from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
 from batchrunner.pipeline.relay import Relay
 from batchrunner.pipeline.retry import LeftoverGate, RetryGate
 from batchrunner.pipeline.run import Ended, Guard, Run, RunLimits
+from batchrunner.pipeline.senders import Senders, ToldLimit
 from batchrunner.pipeline.steps import NO_STEPS, Steps
 from batchrunner.pipeline.stops import StopRequest
 from batchrunner.pipeline.stretches import Stretches
-from batchrunner.pipeline.window import Window
+from batchrunner.pipeline.window import ThreadWindow, Window
 
 __all__ = [
     "NO_STEPS",
@@ -31,9 +32,12 @@ __all__ = [
     "RetryGate",
     "Run",
     "RunLimits",
+    "Senders",
     "Steps",
     "StopRequest",
     "Stretches",
+    "ThreadWindow",
+    "ToldLimit",
     "Window",
     "feed",
     "in_file_order",

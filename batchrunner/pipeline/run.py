@@ -390,6 +390,8 @@ class Run:
         for end in ends:
             if end.refusal is not None:
                 self._stop_because(ApiRefusedUs(end.refusal))
+        if self._window.trouble is not None:
+            self._stop_because(self._window.trouble)
         totals = self._tally.totals()
         error: BatchrunnerError | None = too_many_errors(totals, self._limits.max_errors)
         error = error or refused_every_row(totals)

@@ -1,7 +1,10 @@
-"""The window between the two sides: a thread that runs the HTTP side's event loop, and a bounded set of claims in it.
+"""The window between the two sides: a bounded set of claims that are with the side of HTTP.
 
-The side that owns file, mapper and ledger calls `submit` and `collect`; the loop's thread runs the submitter and
-never sees the ledger. Claims cross in batches, and ends come back in batches: one wake-up each, not one per row.
+The side that owns file, mapper and ledger calls `submit` and `collect`; the other one (`serving`) runs the submitter
+and never sees the ledger. Claims cross in batches, and ends come back in batches: one wake-up each, not one per row.
+
+    ThreadWindow    the other side is a thread of this process
+    ProcessWindow   (`senders`) it is one process, or several
 """
 
 from __future__ import annotations
@@ -12,24 +15,60 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
-from batchrunner.model import Claim, InDoubt, Parcel, Settled
-from batchrunner.ports import ParcelSubmitter, Submitter, durable_of
+from batchrunner.errors import BatchrunnerError
+from batchrunner.model import Claim, Parcel, Settled
+from batchrunner.pipeline.serving import LoopFactory, Serving
+from batchrunner.ports import Submitter
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 log = logging.getLogger(__name__)
 
-LATEST_S = 0.01
-"""No end waits longer for company before it is handed back."""
 
-CANCEL_AGAIN_S = 0.1
-"""Between two attempts to end a worker."""
+class Window(Protocol):
+    """What the loop of a run knows of the other side."""
 
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+    @property
+    def concurrency(self) -> int:
+        """How many claims may be in flight at the moment. Cheap."""
+        ...
+
+    @property
+    def trouble(self) -> BatchrunnerError | None:
+        """Why the run has to stop: a part of the other side is gone. What was there has come back in doubt. Cheap."""
+        ...
+
+    def submit(self, loads: Sequence[Claim | Parcel]) -> None:
+        """Hand over claims that are durable in the ledger, each by itself or with others in a parcel."""
+        ...
+
+    def collect(self, *, wait: bool) -> list[Settled]:
+        """What has ended since last asked. With `wait`, at least one end, or nothing when woken."""
+        ...
+
+    def durable(self, ends: Sequence[Settled]) -> None:
+        """The outcomes of these claims are in the ledger: what is kept on the other side until then may go."""
+        ...
+
+    def wake(self) -> None:
+        """Let a waiting `collect` return. Safe inside a signal handler, and from any thread."""
+        ...
+
+    def drain(self) -> None:
+        """Start nothing new: what is in flight ends as the world decides, the rest ends unsent."""
+        ...
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the other side. `at_once` gives up what is in flight; otherwise everything must have been collected."""
+        ...
 
 
-class Window:
-    """Up to `concurrency` claims being submitted, a few more waiting their turn."""
+class ThreadWindow:
+    """The other side is the event loop of a thread."""
+
+    trouble: BatchrunnerError | None = None
+    """A thread does not go without the process."""
 
     def __init__(
         self,
@@ -49,9 +88,6 @@ class Window:
         self._new_loop = new_loop
         self._watch = watch
         self._ends: SimpleQueue[list[Settled]] = SimpleQueue()
-        self._done: list[Settled] = []
-        self._handing = False
-        self._soon: asyncio.TimerHandle | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="submit", daemon=True)
@@ -69,7 +105,7 @@ class Window:
 
     def submit(self, loads: Sequence[Claim | Parcel]) -> None:
         """Hand over claims that are durable in the ledger, each by itself or with others in a parcel."""
-        self._loop.call_soon_threadsafe(self._feed, loads)
+        self._loop.call_soon_threadsafe(self._serving.feed, loads)
 
     def collect(self, *, wait: bool) -> list[Settled]:
         """What has ended since last asked. With `wait`, at least one end, or nothing when woken."""
@@ -85,8 +121,8 @@ class Window:
 
     def durable(self, ends: Sequence[Settled]) -> None:
         """The outcomes of these claims are in the ledger: what is kept on the other side until then may go."""
-        if self._on_durable is not None:
-            self._loop.call_soon_threadsafe(self._on_durable, [end.claim.request_id for end in ends])
+        if self._serving.wants_durable:
+            self._loop.call_soon_threadsafe(self._serving.durable, [end.claim.request_id for end in ends])
 
     def wake(self) -> None:
         """Let a waiting `collect` return. Safe inside a signal handler."""
@@ -94,7 +130,7 @@ class Window:
 
     def drain(self) -> None:
         """Start nothing new: what is in flight ends as the world decides, the rest ends unsent."""
-        self._loop.call_soon_threadsafe(self._submitter.drain)
+        self._loop.call_soon_threadsafe(self._serving.drain)
 
     def close(self, *, at_once: bool = False) -> None:
         """End the thread. `at_once` gives up what is in flight; otherwise everything must have been collected."""
@@ -102,10 +138,10 @@ class Window:
             return
         if at_once:
             log.warning("giving up what is in flight")
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self._loop.call_soon_threadsafe(self._serving.stop)
         self._thread.join()
 
-    # --- the side of HTTP ----------------------------------------------------------------------------
+    # --- the thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
@@ -121,83 +157,10 @@ class Window:
     async def _serve(self) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-            self._stop = asyncio.Event()
-            self._queue: asyncio.Queue[Claim | Parcel] = asyncio.Queue()
-            self._submitter = self._make_submitter()
-            self._on_durable = durable_of(self._submitter)
+            self._serving = Serving(self._make_submitter(), self._concurrency, self._ends.put, self._limit_now)
         except BaseException as error:  # noqa: BLE001  raised again by the thread that asked for the window
             self._failure = error
             return
         finally:
             self._started.set()
-        workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
-        await self._stop.wait()
-        await _end(workers)
-        await self._submitter.aclose()
-
-    def _feed(self, loads: Sequence[Claim | Parcel]) -> None:
-        for load in loads:
-            self._queue.put_nowait(load)
-
-    async def _work(self) -> None:
-        while not self._stop.is_set():  # whatever became of a cancellation, nothing is begun after it
-            load = await self._queue.get()
-            try:
-                if isinstance(load, Claim):
-                    settled = await self._submitter.submit(load)
-                    self._done.append(settled)  # only now: the list may have been handed over meanwhile
-                else:
-                    ends = await self._submit_parcel(load)
-                    self._done += ends
-            except BaseException as error:
-                # One of the two edges: a submitter with a bug must not lose its neighbours' outcomes, nor this one.
-                # A cancellation that is not ours leaked out of something it awaited: the worker must outlive that too.
-                if isinstance(error, asyncio.CancelledError) and self._stop.is_set():
-                    raise
-                if isinstance(error, KeyboardInterrupt | SystemExit):
-                    raise
-                self._done += _ends_of_a_bug(load, error)
-            self._ended()
-
-    async def _submit_parcel(self, parcel: Parcel) -> list[Settled]:
-        if not isinstance(self._submitter, ParcelSubmitter):
-            raise TypeError("this submitter takes no parcels")
-        return await self._submitter.submit_parcel(parcel)
-
-    def _ended(self) -> None:
-        if 2 * len(self._done) >= self._limit_now():
-            self._hand_back()
-        elif self._soon is None:
-            self._soon = self._loop.call_later(LATEST_S, self._hand_back)
-
-    def _hand_back(self) -> None:
-        """Give the ends over: enough for a commit that is worth its while, or those that have waited for company."""
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
-        if not self._handing:
-            # By the time this runs, everything that ended in the same turn of the loop is in the list.
-            self._handing = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._handing = False
-        self._ends.put(self._done)
-        self._done = []
-
-
-def _ends_of_a_bug(load: Claim | Parcel, error: BaseException) -> list[Settled]:
-    claims = (load,) if isinstance(load, Claim) else load.claims
-    log.error("the submitter failed on row %s", claims[0].request.row.number, exc_info=error)
-    name = type(error).__name__
-    doubt = InDoubt(f"bug:{name}", f"the submitter failed with {name}")
-    return [Settled(claim, doubt, 1, 0 if number else 1) for number, claim in enumerate(claims)]
-
-
-async def _end(workers: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: what a worker awaits may swallow a cancellation that comes as it answers."""
-    going: set[asyncio.Task[None]] = set(workers)
-    while going:
-        for worker in going:
-            worker.cancel()
-        _, going = await asyncio.wait(going, timeout=CANCEL_AGAIN_S)
+        await self._serving.until_stopped()

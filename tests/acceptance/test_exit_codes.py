@@ -341,9 +341,12 @@ def test_a_signal_settles_what_flies_and_the_next_run_completes(bench: Bench, nu
     assert bench.effects() == once_each(rows)
 
 
-def test_a_second_signal_stops_at_once_and_the_rest_goes_under_the_same_request_id(bench: Bench) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_second_signal_stops_at_once_and_the_rest_goes_under_the_same_request_id(
+    bench: Bench, processes: int
+) -> None:
     """What flies at the second signal is in doubt; the next run repeats it so that the platform recognises it."""
-    bench.job()
+    bench.job(limits={"processes": processes})
     held = named(*(f"held{n}+slow-10" for n in range(4)))
     rows = [*held, *people(50)]
     bench.csv(rows)

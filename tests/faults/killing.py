@@ -11,9 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+sys.path.append(str(Path(__file__).parent))
+
+import spoilt_senders as senders
 
 Install = Callable[[int], None]
 
@@ -193,16 +198,16 @@ def _limit(name: str, more: int) -> None:
 
 def _limit_once_sending(name: str, more: int) -> None:
     """The same, when the first rows leave: everything is open and set up by then."""
-    from batchrunner.pipeline import Window
+    from batchrunner.pipeline import ThreadWindow
 
-    original = Window.submit
+    original = ThreadWindow.submit
 
-    def limiting(self: Window, loads: Any) -> None:
-        Window.submit = original  # type: ignore[method-assign]
+    def limiting(self: ThreadWindow, loads: Any) -> None:
+        ThreadWindow.submit = original  # type: ignore[method-assign]
         _limit(name, more)
         original(self, loads)
 
-    Window.submit = limiting  # type: ignore[method-assign]
+    ThreadWindow.submit = limiting  # type: ignore[method-assign]
 
 
 def _impatient(wait_ms: int) -> None:
@@ -228,8 +233,9 @@ def _points() -> dict[str, Install]:
     from batchrunner.api import Api, ParcelApi
     from batchrunner.cli import whole, work
     from batchrunner.ledger import SqlLedger, store
-    from batchrunner.pipeline import Window, feed
+    from batchrunner.pipeline import ThreadWindow, feed
     from batchrunner.pipeline.carriage import Carriage
+    from batchrunner.pipeline.senders import ProcessWindow
     from batchrunner.results import Mending, ResultFiles
 
     # `feed` is a module and a function of it: the module is wanted.
@@ -239,10 +245,10 @@ def _points() -> dict[str, Install]:
         "begun": after(SqlLedger, "begin_run"),
         "read": after(feeding, "in_file_order"),
         "judged": after(feeding.PlainGate, "judge"),
-        "claimed": before(Window, "submit"),
+        "claimed": each(before(ThreadWindow, "submit"), before(ProcessWindow, "submit")),
         "sent": _sent,
         "answered": each(before(Api, "read_answer"), before(ParcelApi, "read_answer")),
-        "collected": after(Window, "collect", when=bool),
+        "collected": each(after(ThreadWindow, "collect", when=bool), after(ProcessWindow, "collect", when=bool)),
         "committed": before(ResultFiles, "settled"),
         "unusable_committed": before(ResultFiles, "unusable"),
         "half_a_line": _half_a_line,
@@ -278,8 +284,15 @@ NAMES = (
 """All points; a test holds this to what can be installed."""
 
 
+IN_SENDERS = "sender."
+"""In front of a point: not this process dies there, but the one that was started first to send for it."""
+
+
 def install(points: str) -> None:
     """Make this process die there; several are separated by commas. Raises KeyError for a point that does not exist."""
     for point in points.split(","):
         name, _, at = point.partition(":")
+        if name.startswith(IN_SENDERS):
+            senders.install(point.removeprefix(IN_SENDERS), install)
+            continue
         {**DISTURBANCES, **_points()}[name](int(at or 1))

@@ -1,4 +1,4 @@
-"""Ways of sending, as ordeals know them: one call a row, many rows a call, two calls a row.
+"""Ways of sending, as ordeals know them: one call a row, many rows a call, two calls a row, by processes of their own.
 
 A new way of sending is one more line of `MODES`: what its job file says, and the points of a row's life that only it
 has (`killing._points`). Every ordeal that takes a mode, and the long form, then go through it as well.
@@ -19,8 +19,12 @@ class Mode:
     """More keys of `[target]`."""
     tables: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """More tables of the job file."""
+    limits: Mapping[str, object] = field(default_factory=dict)
+    """More keys of `[limits]`."""
     points: tuple[str, ...] = ()
     """Where a process can die, beyond the points that every way of sending has."""
+    elsewhere: tuple[str, ...] = ()
+    """Points that the run's own process does not come by."""
     by_profile: bool = False
     """Who is engaged is named by a profile id."""
     poisoned: int = 0
@@ -41,4 +45,12 @@ BATCHES = Mode(
 SPLIT = Mode("split", target={"mode": "split", "db_id": 3}, by_profile=True)
 """Its moments have tests of their own: `test_kill_split`."""
 
-MODES = (SINGLE, BATCHES, SPLIT)
+PROCESSES = Mode(
+    "processes",
+    limits={"processes": 3},
+    points=("sender.sent:1", "sender.sent:9", "sender.answered:1", "sender.answered:9"),
+    elsewhere=("sent", "answered"),
+)
+"""The run's own process dies, or one of those that send for it."""
+
+MODES = (SINGLE, BATCHES, SPLIT, PROCESSES)

@@ -28,7 +28,7 @@ from batchrunner.pipeline import (
     Steps,
     StopRequest,
     Stretches,
-    Window,
+    ThreadWindow,
     feed,
 )
 from batchrunner.ports import Ledger, Submitter
@@ -218,7 +218,9 @@ class Bench:
             run=self.run,
             ledger=self._seen,
             admission=Admission(batches),
-            open_window=lambda: Window(self._make, self.limits.concurrency, asyncio.new_event_loop, self._limit_now),
+            open_window=lambda: ThreadWindow(
+                self._make, self.limits.concurrency, asyncio.new_event_loop, self._limit_now
+            ),
             results=self.recorder,
             progress=self.recorder,
             limits=self.limits,

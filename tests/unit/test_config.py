@@ -100,7 +100,7 @@ def test_a_byte_order_mark_does_no_harm(path: Path) -> None:
             {},
             (
                 "unknown key 'limits.xyz'; known here: "
-                "concurrency, concurrency_max, rate, rate_shared, max_errors, "
+                "concurrency, concurrency_max, processes, rate, rate_shared, max_errors, "
                 "attempts, backoff, backoff_max, throttle_patience"
             ),
         ),

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from batchrunner.api import Api
 from batchrunner.chunks import Chunk
-from batchrunner.cli.compose import gate_policy, retry_policy
+from batchrunner.cli.compose import gate_policy
+from batchrunner.cli.sending import retry_policy
 from batchrunner.config import SEARCH_FIELDS, Job, notes_on
 from batchrunner.endpoints import ENDPOINTS
 from batchrunner.gate import GatePolicy, Hold, SendNew, SendSame, judge

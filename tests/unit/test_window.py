@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
-from doubles import Script, ScriptedSubmitter, accept
+from doubles import ScriptedSubmitter
 from ledgers import a_claim
+from windows import CARRIERS, Opener, opener
 
 from batchrunner.errors import ConfigError
 from batchrunner.model import Claim, InDoubt, Settled, State
-from batchrunner.pipeline import Window
+from batchrunner.pipeline import ThreadWindow, Window
 
 pytestmark = pytest.mark.timeout(30)
 
 
-@contextmanager
-def a_window(script: Script = accept, concurrency: int = 2) -> Iterator[tuple[Window, ScriptedSubmitter]]:
-    """An open window, given up at the end."""
-    made: list[ScriptedSubmitter] = []
-
-    def make() -> ScriptedSubmitter:
-        made.append(ScriptedSubmitter(script))
-        return made[0]
-
-    window = Window(make, concurrency, asyncio.new_event_loop)
-    try:
-        yield window, made[0]
-    finally:
-        window.close(at_once=True)
+@pytest.fixture(params=CARRIERS)
+def a_window(request: pytest.FixtureRequest) -> Opener:
+    """An open window of each kind, given up at the end."""
+    return opener(request.param)
 
 
 def claims(count: int) -> list[Claim]:
@@ -52,7 +42,7 @@ def rows(ends: list[Settled]) -> list[int]:
     return sorted(end.claim.request.row.number for end in ends)
 
 
-def test_every_claim_comes_back_as_an_end() -> None:
+def test_every_claim_comes_back_as_an_end(a_window: Opener) -> None:
     """Once, with what the submitter said of it."""
     given = claims(25)
     with a_window() as (window, submitter):
@@ -63,12 +53,12 @@ def test_every_claim_comes_back_as_an_end() -> None:
 
         assert rows(ends) == list(range(1, 26))
         assert {end.claim.request_id for end in ends} == {claim.request_id for claim in given}
-        assert submitter.submitted == given
+        assert [one.request_id for one in submitter.submitted] == [one.request_id for one in given]
         assert submitter.closed
         assert window.collect(wait=False) == []
 
 
-def test_as_many_fly_at_once_as_there_is_concurrency_and_no_more() -> None:
+def test_as_many_fly_at_once_as_there_is_concurrency_and_no_more(a_window: Opener) -> None:
     """Three fly together, or nobody lands."""
     together = asyncio.Barrier(3)
 
@@ -83,12 +73,12 @@ def test_as_many_fly_at_once_as_there_is_concurrency_and_no_more() -> None:
         assert submitter.most_flying == 3
 
 
-def test_the_window_tells_how_many_may_fly_now() -> None:
+def test_the_window_tells_how_many_may_fly_now(a_window: Opener) -> None:
     """All of them, or what the submitter has found out."""
     now = [3]
     with a_window(concurrency=7) as (window, _):
         assert window.concurrency == 7
-    window = Window(ScriptedSubmitter, 7, asyncio.new_event_loop, lambda: now[0])
+    window = ThreadWindow(ScriptedSubmitter, 7, asyncio.new_event_loop, lambda: now[0])
     assert window.concurrency == 3
     now[0] = 5
     assert window.concurrency == 5
@@ -100,7 +90,7 @@ def test_the_window_tells_how_many_may_fly_now() -> None:
 )
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_submitter_that_raises_loses_no_outcome(
-    error: Callable[[str], BaseException], name: str, concurrency: int
+    a_window: Opener, error: Callable[[str], BaseException], name: str, concurrency: int
 ) -> None:
     """Its row is in doubt, because it may have left; its neighbours and those after it are unharmed."""
 
@@ -119,7 +109,7 @@ def test_a_submitter_that_raises_loses_no_outcome(
     assert len(outcomes) == 4
 
 
-def test_closing_at_once_gives_up_what_flies_and_keeps_what_has_ended() -> None:
+def test_closing_at_once_gives_up_what_flies_and_keeps_what_has_ended(a_window: Opener) -> None:
     """The thread ends although an answer never comes."""
     second_flies = threading.Event()
 
@@ -141,7 +131,7 @@ def test_closing_at_once_gives_up_what_flies_and_keeps_what_has_ended() -> None:
     assert "submit" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_a_waiting_collect_returns_when_woken() -> None:
+def test_a_waiting_collect_returns_when_woken(a_window: Opener) -> None:
     """With nothing, although claims are in flight."""
     flies = threading.Event()
 
@@ -157,7 +147,7 @@ def test_a_waiting_collect_returns_when_woken() -> None:
         assert flies.is_set()
 
 
-def test_draining_reaches_the_submitter() -> None:
+def test_draining_reaches_the_submitter(a_window: Opener) -> None:
     """In its own thread, where it may touch what belongs to the loop."""
     threads: list[str] = []
 
@@ -173,17 +163,17 @@ def test_draining_reaches_the_submitter() -> None:
     assert threads == ["submit"]
 
 
-def test_a_submitter_that_cannot_be_made_is_an_error_where_the_window_is_opened() -> None:
+def test_a_submitter_that_cannot_be_made_is_an_error_where_the_window_is_opened(a_window: Opener) -> None:
     """Not in a thread that nobody looks at."""
 
     def make() -> ScriptedSubmitter:
         raise ConfigError("no such proxy")
 
-    with pytest.raises(ConfigError, match="no such proxy"):
-        Window(make, 1, asyncio.new_event_loop)
+    with pytest.raises(ConfigError, match="no such proxy"), a_window(make=make):
+        pass
 
 
-def test_a_submitter_that_swallows_its_cancellation_does_not_keep_the_window_open() -> None:
+def test_a_submitter_that_swallows_its_cancellation_does_not_keep_the_window_open(a_window: Opener) -> None:
     """What is awaited may answer in the very turn in which it is cancelled: then the worker has to be told again."""
     begun = threading.Event()
 
