@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any
 
 from batchrunner.model import Claim, InDoubt, Parcel, RequestId, Settled
-from batchrunner.ports import ParcelSubmitter, Submitter, durable_of
+from batchrunner.ports import ParcelSubmitter, Submitter, durable_of, short_way_of
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +21,7 @@ LATEST_S = 0.01
 """No end waits longer for company before it is handed back."""
 
 CANCEL_AGAIN_S = 0.1
-"""Between two attempts to end a worker."""
+"""Between two attempts to end a task."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -44,7 +46,10 @@ class Serving:
         self._limit_now = limit_now
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._queue: asyncio.Queue[Claim | Parcel] = asyncio.Queue()
+        self._begin = short_way_of(submitter)
+        self._waiting: deque[Claim | Parcel] = deque()
+        self._flying = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._on_durable = durable_of(submitter)
         self._done: list[Settled] = []
         self._handing = False
@@ -57,8 +62,8 @@ class Serving:
 
     def feed(self, loads: Sequence[Claim | Parcel]) -> None:
         """Take in claims that are durable in the ledger."""
-        for load in loads:
-            self._queue.put_nowait(load)
+        self._waiting.extend(loads)
+        self._go_on()
 
     def durable(self, request_ids: Sequence[RequestId]) -> None:
         """The outcomes of these are in the ledger."""
@@ -75,32 +80,75 @@ class Serving:
 
     async def until_stopped(self) -> None:
         """Send, until told to stop; everything is closed on return, and every end that there is was handed back."""
-        workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
         await self._stop.wait()
-        await _end(workers)
+        await _end(self._tasks)
         if self._done:
             self._flush()
         await self._submitter.aclose()
 
-    async def _work(self) -> None:
-        while not self._stop.is_set():  # whatever became of a cancellation, nothing is begun after it
-            load = await self._queue.get()
+    # --- what a submitter that sends at once says (`ports.Landing`) ------------------------------------
+
+    def landed(self, end: Settled) -> None:
+        """A claim that took no task has been settled: the next one may leave in the same turn of the loop."""
+        self._flying -= 1
+        self._done.append(end)
+        self._ended()
+        self._go_on()
+
+    def goes_on(self, claim: Claim, rest: Coroutine[Any, Any, Settled]) -> None:
+        """It needs one after all."""
+        if self._stop.is_set():
+            rest.close()
+        else:
+            self._start(self._work(claim, rest))
+
+    # --- one load after the other --------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        while (load := self._next()) is not None:
+            self._start(self._work(load))
+
+    def _next(self) -> Claim | Parcel | None:
+        """Send what may leave and can leave at once; what may leave and needs a task is given back."""
+        # Whatever became of a cancellation, nothing is begun after the stop.
+        while self._waiting and self._flying < self._concurrency and not self._stop.is_set():
+            load = self._waiting.popleft()
+            self._flying += 1
+            try:
+                if self._begin is None or not isinstance(load, Claim) or not self._begin(load, self):
+                    return load
+            except Exception as error:  # noqa: BLE001  the same edge as in `_work`
+                self._flying -= 1
+                self._done += _ends_of_a_bug(load, error)
+                self._ended()
+        return None
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, load: Claim | Parcel | None, rest: Coroutine[Any, Any, Settled] | None = None) -> None:
+        """Submit this, or wait for the `rest` of it, and then what comes next, as long as that needs a task."""
+        while load is not None:
             try:
                 if isinstance(load, Claim):
-                    settled = await self._submitter.submit(load)
-                    self._done.append(settled)  # only now: the list may have been handed over meanwhile
+                    ends = [await (rest or self._submitter.submit(load))]
                 else:
                     ends = await self._submit_parcel(load)
-                    self._done += ends
             except BaseException as error:
                 # One of the two edges: a submitter with a bug must not lose its neighbours' outcomes, nor this one.
-                # A cancellation that is not ours leaked out of something it awaited: the worker must outlive that too.
+                # A cancellation that is not ours leaked out of something it awaited: the task must outlive that too.
                 if isinstance(error, asyncio.CancelledError) and self._stop.is_set():
                     raise
                 if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
-                self._done += _ends_of_a_bug(load, error)
+                ends = _ends_of_a_bug(load, error)
+            rest = None
+            self._flying -= 1
+            self._done += ends
             self._ended()
+            load = self._next()
 
     async def _submit_parcel(self, parcel: Parcel) -> list[Settled]:
         if not isinstance(self._submitter, ParcelSubmitter):
@@ -137,10 +185,10 @@ def _ends_of_a_bug(load: Claim | Parcel, error: BaseException) -> list[Settled]:
     return [Settled(claim, doubt, 1, 0 if number else 1) for number, claim in enumerate(claims)]
 
 
-async def _end(workers: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: what a worker awaits may swallow a cancellation that comes as it answers."""
-    going: set[asyncio.Task[None]] = set(workers)
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: what a task awaits may swallow a cancellation that comes as it answers."""
+    going = set(tasks)
     while going:
-        for worker in going:
-            worker.cancel()
+        for task in going:
+            task.cancel()
         _, going = await asyncio.wait(going, timeout=CANCEL_AGAIN_S)

@@ -31,7 +31,7 @@ from batchrunner.pipeline import (
     ThreadWindow,
     feed,
 )
-from batchrunner.ports import Ledger, Submitter
+from batchrunner.ports import Landing, Ledger, Submitter
 
 Cells = tuple[str, str]
 """Who, and what is asked; `("", why)` is a row that cannot become a request."""
@@ -134,6 +134,42 @@ class ScriptedSubmitter:
     async def aclose(self) -> None:
         """Remembered."""
         self.closed = True
+
+
+class AtOnceSubmitter(ScriptedSubmitter):
+    """It sends without a task where it likes: not every fourth row, and what fails goes on in one."""
+
+    def __init__(self, script: Script = accept) -> None:
+        super().__init__(script)
+        self._flights: set[asyncio.Task[Settled]] = set()
+
+    def begin(self, claim: Claim, landing: Landing) -> bool:
+        """As the script says, told by a callback of the loop."""
+        if claim.request.row.number % 4 == 0:
+            return False
+        flight = self.loop.create_task(self.submit(claim))
+        self._flights.add(flight)
+        flight.add_done_callback(lambda _: self._landed(claim, flight, landing))
+        return True
+
+    async def aclose(self) -> None:
+        """Nobody is told any more."""
+        for flight in self._flights:
+            flight.cancel()
+        await super().aclose()
+
+    def _landed(self, claim: Claim, flight: asyncio.Task[Settled], landing: Landing) -> None:
+        self._flights.discard(flight)
+        if self.closed:
+            return
+        if flight.cancelled() or flight.exception() is not None:
+            landing.goes_on(claim, _of(flight))
+        else:
+            landing.landed(flight.result())
+
+
+async def _of(flight: asyncio.Task[Settled]) -> Settled:
+    return await flight
 
 
 @dataclass

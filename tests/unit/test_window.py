@@ -7,21 +7,23 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from doubles import ScriptedSubmitter
+from doubles import AtOnceSubmitter, ScriptedSubmitter
 from ledgers import a_claim
 from windows import CARRIERS, Opener, opener
 
 from batchrunner.errors import ConfigError
 from batchrunner.model import Claim, InDoubt, Settled, State
 from batchrunner.pipeline import ThreadWindow, Window
+from batchrunner.ports import Landing
 
 pytestmark = pytest.mark.timeout(30)
 
 
-@pytest.fixture(params=CARRIERS)
+@pytest.fixture(params=[*CARRIERS, "thread, at once", "process, at once"])
 def a_window(request: pytest.FixtureRequest) -> Opener:
-    """An open window of each kind, given up at the end."""
-    return opener(request.param)
+    """An open window of each kind, given up at the end, over submitters that need a task and over those that do not."""
+    carrier, *at_once = request.param.split(", ")
+    return opener(carrier, AtOnceSubmitter if at_once else ScriptedSubmitter)
 
 
 def claims(count: int) -> list[Claim]:
@@ -53,7 +55,7 @@ def test_every_claim_comes_back_as_an_end(a_window: Opener) -> None:
 
         assert rows(ends) == list(range(1, 26))
         assert {end.claim.request_id for end in ends} == {claim.request_id for claim in given}
-        assert [one.request_id for one in submitter.submitted] == [one.request_id for one in given]
+        assert sorted(one.request_id for one in submitter.submitted) == sorted(one.request_id for one in given)
         assert submitter.closed
         assert window.collect(wait=False) == []
 
@@ -107,6 +109,24 @@ def test_a_submitter_that_raises_loses_no_outcome(
     assert outcomes.pop(2) == InDoubt(f"bug:{name}", f"the submitter failed with {name}")
     assert {type(outcome).__name__ for outcome in outcomes.values()} == {"Accepted"}
     assert len(outcomes) == 4
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_submitter_that_raises_as_it_begins_loses_no_outcome(carrier: str) -> None:
+    """Its row is in doubt, too, and the others go on."""
+
+    class Stumbling(AtOnceSubmitter):
+        def begin(self, claim: Claim, landing: Landing) -> bool:
+            if claim.request.row.number == 2:
+                raise RuntimeError("secret@example.com")
+            return super().begin(claim, landing)
+
+    with opener(carrier, Stumbling)(concurrency=1) as (window, _):
+        window.submit(claims(5))
+        outcomes = {end.claim.request.row.number: end.outcome for end in collected(window, 5)}
+
+    assert outcomes.pop(2) == InDoubt("bug:RuntimeError", "the submitter failed with RuntimeError")
+    assert {type(outcome).__name__ for outcome in outcomes.values()} == {"Accepted"}
 
 
 def test_closing_at_once_gives_up_what_flies_and_keeps_what_has_ended(a_window: Opener) -> None:
@@ -174,7 +194,7 @@ def test_a_submitter_that_cannot_be_made_is_an_error_where_the_window_is_opened(
 
 
 def test_a_submitter_that_swallows_its_cancellation_does_not_keep_the_window_open(a_window: Opener) -> None:
-    """What is awaited may answer in the very turn in which it is cancelled: then the worker has to be told again."""
+    """What is awaited may answer in the very turn in which it is cancelled: then the task has to be told again."""
     begun = threading.Event()
 
     async def deaf_once(_: Claim, __: ScriptedSubmitter) -> State:

@@ -91,8 +91,8 @@ class ALimit:
         return LimitRecord(1, 99, self.limit)
 
 
-def opener(carrier: str) -> Opener:
-    """Opens windows of one kind."""
+def opener(carrier: str, kind: type[ScriptedSubmitter] = ScriptedSubmitter) -> Opener:
+    """Opens windows of one kind, over submitters of one kind."""
 
     @contextmanager
     def a_window(
@@ -101,7 +101,7 @@ def opener(carrier: str) -> Opener:
         made: list[ScriptedSubmitter] = []
 
         def one() -> ScriptedSubmitter:
-            made.append(make() if make else ScriptedSubmitter(script))
+            made.append(make() if make else kind(script))
             return made[-1]
 
         window: Window
