@@ -6,9 +6,11 @@ Broken quoting costs the first line of the record it is in, and nothing else: re
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from batchrunner.errors import SourceError
 from batchrunner.model import Row, Unusable
@@ -19,6 +21,9 @@ from batchrunner.sources.files import InputFile
 from batchrunner.sources.lines import PhysicalLines, undecodable_at
 from batchrunner.sources.packed import DamagedError
 from batchrunner.sources.reading import Batch, bad_bytes
+
+if TYPE_CHECKING:  # the type has no public name
+    from _csv import Reader
 
 # The limit is one for the whole process and would end cells of 128 KiB. Lines and records are bounded here and
 # in `lines`, so it may be as high as a C long is everywhere.
@@ -61,11 +66,11 @@ class _Split:
 
     first_line: int
     lines: list[str]
-    records: list[list[str]]
+    records: list[tuple[str, ...]]
     ends: list[int]
     fault: _Fault | None
 
-    def spans(self) -> Iterator[tuple[list[str], int, int]]:
+    def spans(self) -> Iterator[tuple[tuple[str, ...], int, int]]:
         """Each record with the indices of its lines."""
         return zip(self.records, chain((0,), self.ends), self.ends, strict=False)
 
@@ -77,6 +82,8 @@ class _Splitter:
         self._lines = lines
         self._dialect = dialect
         self._spent = 0
+        self._lines_are_records = True
+        """As far as this file has been read."""
 
     def split(self) -> _Split | None:
         """The next block of lines, up to the first record with broken quotes; None at the end of the file."""
@@ -84,7 +91,9 @@ class _Splitter:
         block = self._lines.block()
         if not block:
             return None
-        records: list[list[str]] = []
+        if self._lines_are_records and (plain := self._one_by_line(block)) is not None:
+            return _Split(first_line, block, plain, list(range(1, len(plain) + 1)), None)
+        records: list[tuple[str, ...]] = []
         ends: list[int] = []
         fault = self._collect(block, records, ends)
         if fault:
@@ -93,16 +102,28 @@ class _Splitter:
             del block[begin + 1 :]
         return _Split(first_line, block, records, ends, fault)
 
-    def _collect(self, block: list[str], records: list[list[str]], ends: list[int]) -> _Fault | None:
-        source = chain(block, self._rest_of_record(block, ends))
+    def _one_by_line(self, block: list[str]) -> list[tuple[str, ...]] | None:
+        """The records of a block in which each is a line: the usual one, without a look at each, in 0.8 of the time."""
+        reader = self._reader(block)
+        with suppress(csv.Error):
+            records = list(map(tuple, reader))
+            if len(records) == reader.line_num:  # each has at least one line, so each has one
+                return records
+        self._lines_are_records = False  # a file with one line end in a cell has more of them
+        return None
+
+    def _reader(self, lines: Iterable[str]) -> Reader:
         dialect = self._dialect
-        reader = csv.reader(
-            source, delimiter=dialect.delimiter, quotechar=dialect.quote, escapechar=dialect.escape, strict=True
+        return csv.reader(
+            lines, delimiter=dialect.delimiter, quotechar=dialect.quote, escapechar=dialect.escape, strict=True
         )
+
+    def _collect(self, block: list[str], records: list[tuple[str, ...]], ends: list[int]) -> _Fault | None:
+        reader = self._reader(chain(block, self._rest_of_record(block, ends)))
         add_record, add_end = records.append, ends.append
         try:
             for record in reader:
-                add_record(record)
+                add_record(tuple(record))
                 add_end(reader.line_num)
         except (_OpenQuoteError, csv.Error) as error:
             in_vain = block[ends[-1] if ends else 0 : reader.line_num]
@@ -234,7 +255,7 @@ class _Judge:
         )
 
     def _plain(self, split: _Split) -> Batch[tuple[str, ...]]:
-        records: list[tuple[str, ...]] = list(map(tuple, split.records))
+        records = split.records
         first, count = self._number + 1, len(records)
         numbers, lines = range(first, first + count), range(split.first_line, split.first_line + count)
         self._number += count
@@ -243,20 +264,19 @@ class _Judge:
     def _each(self, split: _Split) -> Batch[tuple[str, ...]]:
         batch: Batch[tuple[str, ...]] = Batch()
         suspicious = self._lines.suspicious
-        for record, begin, end in split.spans():
-            if not record:  # a blank line
+        for cells, begin, end in split.spans():
+            if not cells:  # a blank line
                 continue
             self._number += 1
-            cells = tuple(record)
             row = Row(self._number, split.first_line + begin, cells)
             fault = self._bad_bytes(row, split.lines[begin:end]) if suspicious else None
-            cells = self._mended(cells)
-            fault = fault or self._bad_width(len(cells))
+            mended = self._mended(cells)
+            fault = fault or self._bad_width(len(mended))
             if fault:
                 batch.broken.append(Unusable(row, fault.code, fault.text))
             else:
                 batch.rows.append(row)
-                batch.values.append(cells)
+                batch.values.append(mended)
         return batch
 
     def _mended(self, cells: tuple[str, ...]) -> tuple[str, ...]:
@@ -312,7 +332,7 @@ def _header(file: InputFile, lines: PhysicalLines, dialect: Dialect) -> tuple[st
             f"{file.path}: the header on line {lines.told(split.first_line)} is not written in {lines.encoding}; set "
             f"`encoding` under [source] to the encoding of the file, such as cp1251"
         )
-    return tuple(names)
+    return names
 
 
 def _export_again(dialect: Dialect) -> str:

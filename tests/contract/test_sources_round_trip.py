@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from test_sources_laws import CHARACTERS, ENCODINGS
 
 from batchrunner.config.source import SourceTable
-from batchrunner.sources import open_source
+from batchrunner.sources import lines, open_source
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -136,16 +137,17 @@ def exports(draw: st.DrawFn) -> Export:
 
 
 @settings(max_examples=120, deadline=None)
-@given(export=exports(), chunk_rows=st.integers(1, 9))
+@given(export=exports(), chunk_rows=st.integers(1, 9), block_chars=st.sampled_from([1, 20, lines.BLOCK_CHARS]))
 def test_what_is_exported_in_any_way_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, export: Export, chunk_rows: int
+    tmp_path_factory: pytest.TempPathFactory, export: Export, chunk_rows: int, block_chars: int
 ) -> None:
     """Dialect, escapes, mixed line ends, blank lines, preamble, footer, header or none, encoding, packing: at once."""
     content, records = export.written()
     path = tmp_path_factory.getbasetemp() / "export"
     path.write_bytes(content)
-    reader = open_source(path, SourceTable.model_validate(export.source), chunk_rows)
-    chunks = list(reader.chunks())
+    with mock.patch.object(lines, "BLOCK_CHARS", block_chars):
+        reader = open_source(path, SourceTable.model_validate(export.source), chunk_rows)
+        chunks = list(reader.chunks())
     assert not any(chunk.broken for chunk in chunks)
     rows = [row for chunk in chunks for row in chunk.rows]
     assert [(row.number, row.line) for row in rows] == [(n, line) for n, (line, _) in enumerate(records, 1)]

@@ -281,3 +281,22 @@ def test_an_object_that_is_nested_too_deeply_is_broken_and_no_crash(tmp_path: Pa
     deep = b'{"a":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}\n"
     reader = reader_of(tmp_path / "a.jsonl", deep + b'{"a":1}\n')
     assert codes(reader) == {"bad_json": 1, "row": 1}
+
+
+@pytest.mark.parametrize(
+    ("bad", "code", "broken_on"),
+    [(b'"x" y,1\n', "bad_quotes", 4), (b'"never closed,1\n', "open_quote", 4), (b'"over\ntwo lines",1\n', None, 0)],
+)
+def test_what_is_not_one_line_a_record_is_found_in_any_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: bytes, code: str | None, broken_on: int
+) -> None:
+    """Blocks in which each line is a record are split without a look at each; the first that is none ends that."""
+    monkeypatch.setattr(lines, "BLOCK_CHARS", 8)
+    content = b"a,b\n" + b"r2,1\n" + b"r3,1\n" + bad + b"r5,1\n" + b"r6,1\n" + b"r7,1\n"
+    [chunk] = reader_of(tmp_path / "a.csv", content).chunks()
+    assert [(one.row.line, one.code) for one in chunk.broken] == ([(broken_on, code)] if code else [])
+    told = [(row.number, row.line, row.record[0]) for row in chunk.rows]
+    ahead = 1 if code is None else 0
+    rest = [(4 + at, 5 + at + ahead, text) for at, text in enumerate(("r5", "r6", "r7"))]
+    middle = [(3, 4, "over\ntwo lines")] if code is None else []
+    assert told == [(1, 2, "r2"), (2, 3, "r3"), *middle, *rest]
