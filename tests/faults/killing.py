@@ -83,17 +83,44 @@ def each(*installs: Install) -> Install:
     return install
 
 
-def _statement(at: int, event_name: str) -> None:
-    """Each statement of the ledger: BEGIN and COMMIT are statements too."""
-    from sqlalchemy import Engine, event
+def _statement(at: int, *, done: bool) -> None:
+    """Each statement of the ledger, whether SQLAlchemy gives it to the driver or we do: BEGIN and COMMIT too."""
+    import sqlite3
 
-    now = countdown(at)
+    from batchrunner.ledger import database
 
-    def dying(*_: Any) -> None:
-        if now():
+    now, create_engine, pragmas = countdown(at), database.create_engine, database.PRAGMAS
+
+    def dying(execute: Callable[..., Any], sql: str, *values: Any) -> Any:
+        counted = sql not in pragmas
+        if counted and not done and now():
             die()
+        result = execute(sql, *values)
+        if counted and done and now():
+            die()
+        return result
 
-    event.listen(Engine, event_name, dying)
+    class DyingCursor(sqlite3.Cursor):
+        def execute(self, sql: str, *values: Any) -> Any:
+            return dying(super().execute, sql, *values)
+
+        def executemany(self, sql: str, *values: Any) -> Any:
+            return dying(super().executemany, sql, *values)
+
+    class DyingConnection(sqlite3.Connection):
+        def cursor(self, *_: Any) -> Any:
+            return super().cursor(DyingCursor)
+
+        def execute(self, sql: str, *values: Any) -> Any:
+            return self.cursor().execute(sql, *values)
+
+        def executemany(self, sql: str, *values: Any) -> Any:
+            return self.cursor().executemany(sql, *values)
+
+    def create(*args: Any, **options: Any) -> Any:
+        return create_engine(*args, **options, connect_args={"factory": DyingConnection})
+
+    database.create_engine = create
 
 
 def _sent(at: int) -> None:
@@ -270,8 +297,8 @@ def _points() -> dict[str, Install]:
         "halves_claimed": _halves_claimed,
         "half_sent": _half_sent,
         "shape_noted": after(SqlLedger, "note_shape"),
-        "before_statement": lambda at: _statement(at, "before_cursor_execute"),
-        "after_statement": lambda at: _statement(at, "after_cursor_execute"),
+        "before_statement": lambda at: _statement(at, done=False),
+        "after_statement": lambda at: _statement(at, done=True),
     }
 
 
