@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from batchrunner.ledger import codec
 from batchrunner.ledger.schema import entries, parcels, shapes, tasks
+from batchrunner.ledger.statements import Writing
 from batchrunner.model import Claim, ParcelRecord, RequestId, RunId, Shape, TaskRecord
 from batchrunner.ports import Onward
 
@@ -22,12 +24,23 @@ _GO_ON = (
     )
     .values(request_id=bindparam("request"), requested_s=bindparam("requested"))
 )
+_GO_ON_ORDER = ("request", "requested", "run", "source", "row")
 
 
-def note_onward(connection: Connection, run: RunId, onward: Onward) -> None:
+class OnwardStatements:
+    """What is written row by row of claims that go on, on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Compile it."""
+        self.connection = connection
+        self.go_on = Writing(connection, _GO_ON, _GO_ON_ORDER)
+
+
+def note_onward(statements: OnwardStatements, run: RunId, onward: Onward) -> None:
     """Inside the caller's transaction: claims under their new Request-IDs, and parcels that are new."""
+    connection = statements.connection
     if onward.claims:
-        connection.execute(_GO_ON, [_going_on(run, claim) for claim in onward.claims])
+        statements.go_on(_going_on(run, claim) for claim in onward.claims)
     if onward.parcels:
         values = [
             {
@@ -71,14 +84,9 @@ def find_tasks(connection: Connection, run: RunId) -> list[TaskRecord]:
     ]
 
 
-def _going_on(run: RunId, claim: Claim) -> dict[str, object]:
-    return {
-        "run": run,
-        "source": claim.source_no,
-        "row": claim.request.row.number,
-        "request": codec.pack_request_id(claim.request_id),
-        "requested": claim.requested_at_ms // 1000,
-    }
+def _going_on(run: RunId, claim: Claim) -> tuple[Any, ...]:
+    request = codec.pack_request_id(claim.request_id)
+    return request, claim.requested_at_ms // 1000, run, claim.source_no, claim.request.row.number
 
 
 def find_parcels(connection: Connection, request_ids: Collection[RequestId]) -> dict[RequestId, ParcelRecord]:

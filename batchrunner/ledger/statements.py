@@ -5,11 +5,11 @@ Compiling and unpacking each time would cost more than the database itself takes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, false, insert, literal_column, null, select, update
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import driver_of
@@ -104,7 +104,7 @@ def as_standing(row: Sequence[Any]) -> Standing:
 class Writing:
     """A statement that changes rows."""
 
-    def __init__(self, connection: Connection, statement: Insert | Update, order: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, statement: Insert | Update | Delete, order: Sequence[str]) -> None:
         """`order` names the bind parameters in the order in which callers give values."""
         compiled = statement.compile(dialect=connection.dialect)
         if tuple(compiled.positiontup or ()) != tuple(order):
@@ -112,7 +112,7 @@ class Writing:
         self._driver = driver_of(connection)
         self._text = str(compiled)
 
-    def __call__(self, values: Sequence[tuple[Any, ...]]) -> None:
+    def __call__(self, values: Iterable[tuple[Any, ...]]) -> None:
         """Run the statement for each tuple of values, as one `executemany`."""
         self._driver.executemany(self._text, values)
 

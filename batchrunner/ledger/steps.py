@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exist
 
 from batchrunner.ledger import codec
 from batchrunner.ledger.schema import entries, steps
+from batchrunner.ledger.statements import Writing
 from batchrunner.model import Claim, EntryRef, Importing, InDoubt, RunId, Settled, Starting, Step, Updating
 
 ROWS_A_QUERY = 500
@@ -25,12 +26,34 @@ _HERE = and_(
     steps.c.source_no == bindparam("source"),
     steps.c.row_number == bindparam("row"),
 )
+_HERE_ORDER = ("run", "source", "row")
 _OVER = delete(steps).where(_HERE)
+_BEGIN = insert(steps).values(
+    run_id=bindparam("run"),
+    source_no=bindparam("source"),
+    row_number=bindparam("row"),
+    request_id=bindparam("request"),
+    step=bindparam("to"),
+    doubtful=bindparam("doubt"),
+    profile_id=bindparam("profile"),
+)
+_BEGIN_ORDER = (*_HERE_ORDER, "request", "to", "doubt", "profile")
 _GO_ON = (
     update(steps)
     .where(_HERE)
     .values(request_id=bindparam("request"), step=bindparam("to"), profile_id=bindparam("profile"))
 )
+_GO_ON_ORDER = ("request", "to", "profile", *_HERE_ORDER)
+
+
+class StepStatements:
+    """What is written of steps, on one connection: compiled once, run with plain tuples."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Compile it."""
+        self.over = Writing(connection, _OVER, _HERE_ORDER)
+        self.begin = Writing(connection, _BEGIN, _BEGIN_ORDER)
+        self.go_on = Writing(connection, _GO_ON, _GO_ON_ORDER)
 
 
 def only_importing() -> ColumnElement[bool]:
@@ -41,19 +64,21 @@ def only_importing() -> ColumnElement[bool]:
 
 
 def note_steps(
-    connection: Connection, run: RunId, settled: Iterable[Settled], claims: Sequence[Claim], onward: Iterable[Claim]
+    statements: StepStatements,
+    run: RunId,
+    settled: Iterable[Settled],
+    claims: Sequence[Claim],
+    onward: Iterable[Claim],
 ) -> None:
     """Inside the caller's transaction: steps that are begun, those that follow on them, and those that are over."""
     over = [_of(run, one.claim) for one in settled if one.claim.step and not isinstance(one.outcome, InDoubt)]
-    over += [
-        {"run": ref.run, "source": ref.source_no, "row": ref.row_number} for one in claims for ref in one.takes_over
-    ]
+    over += [(ref.run, ref.source_no, ref.row_number) for one in claims for ref in one.takes_over]
     if over:
-        connection.execute(_OVER, over)
+        statements.over(over)
     if begun := [_values(run, claim, claim.step) for claim in claims if claim.step]:
-        connection.execute(insert(steps), begun)
+        statements.begin(begun)
     if further := [_going_on(run, claim, claim.step) for claim in onward if claim.step]:
-        connection.execute(_GO_ON, further)
+        statements.go_on(further)
 
 
 def find_steps(connection: Connection, entries: Mapping[EntryRef, bytes]) -> dict[EntryRef, Step]:
@@ -72,25 +97,17 @@ def find_steps(connection: Connection, entries: Mapping[EntryRef, bytes]) -> dic
     return found
 
 
-def _going_on(run: RunId, claim: Claim, step: Step) -> dict[str, object]:
-    request = codec.pack_request_id(claim.request_id)
-    return {**_of(run, claim), "request": request, "to": _number(step), "profile": _profile_id(step)}
+def _of(run: RunId, claim: Claim) -> tuple[int, int, int]:
+    return run, claim.source_no, claim.request.row.number
 
 
-def _of(run: RunId, claim: Claim) -> dict[str, object]:
-    return {"run": run, "source": claim.source_no, "row": claim.request.row.number}
+def _values(run: RunId, claim: Claim, step: Step) -> tuple[Any, ...]:
+    doubtful = isinstance(step, Importing) and step.doubtful
+    return (*_of(run, claim), codec.pack_request_id(claim.request_id), _number(step), doubtful, _profile_id(step))
 
 
-def _values(run: RunId, claim: Claim, step: Step) -> dict[str, object]:
-    return {
-        "run_id": run,
-        "source_no": claim.source_no,
-        "row_number": claim.request.row.number,
-        "request_id": codec.pack_request_id(claim.request_id),
-        "step": _number(step),
-        "doubtful": isinstance(step, Importing) and step.doubtful,
-        "profile_id": _profile_id(step),
-    }
+def _going_on(run: RunId, claim: Claim, step: Step) -> tuple[Any, ...]:
+    return (codec.pack_request_id(claim.request_id), _number(step), _profile_id(step), *_of(run, claim))
 
 
 def _number(step: Step) -> int:

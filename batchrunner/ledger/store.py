@@ -17,12 +17,12 @@ from batchrunner.errors import AlreadyRunning, LedgerError
 from batchrunner.ledger import codec
 from batchrunner.ledger.database import IN_MEMORY, close_database, locate, open_database, reading, saying, transaction
 from batchrunner.ledger.files import DAMAGED, descriptor_of, is_held, lock_of
-from batchrunner.ledger.parcels import find_parcels, knows_shape, note_onward, note_shape
-from batchrunner.ledger.people import find_engaged
+from batchrunner.ledger.parcels import OnwardStatements, find_parcels, knows_shape, note_onward, note_shape
+from batchrunner.ledger.people import AskingForPeople
 from batchrunner.ledger.records import DIED
-from batchrunner.ledger.schema import entries, live, mappings, runs, sources
+from batchrunner.ledger.schema import entries, mappings, runs, sources
 from batchrunner.ledger.statements import Statements
-from batchrunner.ledger.steps import find_steps, note_steps
+from batchrunner.ledger.steps import StepStatements, find_steps, note_steps
 from batchrunner.ledger.stretches import knows_stretch, note_stretches
 from batchrunner.model import (
     MAY_HAVE_ARRIVED,
@@ -59,6 +59,18 @@ class SqlLedger:
     @cached_property
     def _statements(self) -> Statements:
         return Statements(self.connection)  # `status` and its like need none of them
+
+    @cached_property
+    def _onward(self) -> OnwardStatements:
+        return OnwardStatements(self.connection)
+
+    @cached_property
+    def _steps(self) -> StepStatements:
+        return StepStatements(self.connection)
+
+    @cached_property
+    def _people(self) -> AskingForPeople:
+        return AskingForPeople(self.connection)
 
     @classmethod
     def for_reading(cls, ledger: str) -> Self:
@@ -221,17 +233,8 @@ class SqlLedger:
         return self._last(people, (State.ACCEPTED,))
 
     def _last(self, people: Collection[Who], states: Collection[State]) -> dict[Who, RunId]:
-        found: dict[Who, RunId] = {}
         with saying(self.path):
-            for who in set(people):
-                # Keys begin with who they are about, so a person's keys lie side by side.
-                theirs = entries.c.key.between(bytes(who) + bytes(8), bytes(who) + b"\xff" * 8)
-                so_it_ended = entries.c.state.in_(list(map(int, states)))
-                latest = select(func.max(entries.c.run_id)).where(theirs, live, so_it_ended)
-                last: int | None = self.connection.execute(latest).scalar()
-                if last is not None:
-                    found[who] = RunId(last)
-        return found
+            return self._people.last(people, states)
 
     def exchange(
         self,
@@ -254,8 +257,8 @@ class SqlLedger:
             if claims:
                 self._statements.insert_claims(codec.claim_values(run, claims))
             if onward is not None:
-                note_onward(self.connection, run, onward)
-                note_steps(self.connection, run, settled, claims, onward.claims)
+                note_onward(self._onward, run, onward)
+                note_steps(self._steps, run, settled, claims, onward.claims)
             self._statements.note_totals([(codec.pack_totals(totals), run)])
             self.watch.lap("claim")
         self.watch.lap("commit")
@@ -284,7 +287,7 @@ class SqlLedger:
     def engaged(self, people: Collection[Who], since_ms: int) -> Mapping[Who, Engaged]:
         """Who of these was engaged by a request that was claimed no earlier, or may have been; others are absent."""
         with saying(self.path):
-            return find_engaged(self.connection, people, since_ms)
+            return self._people.engaged(people, since_ms)
 
     def knows_shape(self, shape: Shape) -> bool:
         """Whether an answer to a request of this shape was ever understood."""
