@@ -127,7 +127,13 @@ def _sent(at: int) -> None:
     """The request has been given to the engine, and the loop has turned often enough for its bytes to have left."""
     from batchrunner.submit.submitter import HttpSubmitter
 
-    original, now = HttpSubmitter._attempt, countdown(at)
+    original, begin, now = HttpSubmitter._attempt, HttpSubmitter.begin, countdown(at)
+
+    def beginning(self: HttpSubmitter, *claim_and_landing: Any) -> bool:
+        begun = begin(self, *claim_and_landing)
+        if begun and now():
+            asyncio.get_running_loop().call_later(0.001, die)
+        return begun
 
     async def dying(self: HttpSubmitter, *claim_and_api: Any) -> Any:
         if not now():
@@ -138,6 +144,7 @@ def _sent(at: int) -> None:
         return die()
 
     HttpSubmitter._attempt = dying  # type: ignore[method-assign]
+    HttpSubmitter.begin = beginning  # type: ignore[method-assign]
 
 
 def _half_a_line(at: int) -> None:
