@@ -90,11 +90,13 @@ def imports(
     profile: bool = False,
     expect: str = "accepted",
     batches: bool = False,
+    processes: int = 1,
 ) -> Run:
     """Import an export. Raises NotMeasured unless every row ended as expected."""
     path = job(folder, source, url, concurrency, name=name, batches=batches)
     extra = [*(["--limit", limit] if limit else []), *(["--profile"] if profile else [])]
     extra += ["--ledger", ledger] if ledger else []
+    extra += ["--processes", processes] if processes > 1 else []
     done = batchrunner(folder, "run", path, "--output", "json", *extra, limit_s=limit_s)
     summary = json.loads(done.out)
     ended = summary["skipped"].get("accepted", 0) if expect == "skipped" else summary[expect]

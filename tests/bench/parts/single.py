@@ -16,6 +16,7 @@ from servers import PATH, nginx
 from tools import found, libraries
 
 OURS, WRK = "batchrunner", "wrk"
+TWO = "batchrunner, two processes"
 AHEAD = 8.0
 OF_WRK = 0.08
 CONNECTIONS = 64
@@ -37,19 +38,22 @@ def measure(budget: Budget) -> Found:
     with nginx(cores()[-1:]) as url:
         runs = {
             OURS: lambda: ours(url, budget),
+            TWO: lambda: ours(url, budget, processes=2),
             WRK: lambda: wrk(url, sizes.seconds, budget.limit_s(60)),
             **{name: lambda name=name: peer(name, url, budget) for name in _NAMES},
         }
         figures, missing = alternately(sizes.pairs, runs)
     if OURS not in figures:
         raise NotMeasured(missing[OURS])
-    return Found([*_of_wrk(figures, missing), *_ahead(figures, missing)], [_chart(figures)])
+    found = [*_of_wrk(figures, missing, OURS, "single calls, answered at once"), *_ahead(figures, missing)]
+    return Found([*found, *_of_wrk(figures, missing, TWO, "the same, `--processes 2`")], [_chart(figures)])
 
 
-def ours(url: str, budget: Budget, rows: int | None = None) -> float:
+def ours(url: str, budget: Budget, processes: int = 1) -> float:
     """Rows a second of a run with a durable ledger and result files."""
     with home() as folder:
-        return imports(folder, export(rows or budget.sizes.rows), url, limit_s=budget.limit_s(180)).rows_s
+        rows = budget.sizes.rows
+        return imports(folder, export(rows), url, limit_s=budget.limit_s(180), processes=processes).rows_s
 
 
 def wrk(url: str, seconds: float, limit_s: float, connections: int = CONNECTIONS) -> float:
@@ -117,13 +121,15 @@ def _body() -> str:
 # --- rows of the table -------------------------------------------------------------------------------
 
 
-def _of_wrk(figures: dict[str, list[float]], missing: dict[str, str]) -> list[Row]:
-    what = "single calls, answered at once: rows/s against `wrk`"
+def _of_wrk(figures: dict[str, list[float]], missing: dict[str, str], one: str, called: str) -> list[Row]:
+    what = f"{called}: rows/s against `wrk`"
     target = f"≥ {OF_WRK:.0%}"
-    mine = median(figures[OURS])
+    if one not in figures:
+        return [Row("single", what, "–", target=target, note=missing[one])]
+    mine = median(figures[one])
     if WRK not in figures:
         return [Row("single", what, count(mine), target=target, note=missing[WRK])]
-    share = ratios(figures, OURS, WRK)
+    share = ratios(figures, one, WRK)
     return [Row("single", what, count(mine), count(median(figures[WRK])), f"{share:.1%}", target, share >= OF_WRK)]
 
 
