@@ -19,6 +19,7 @@ from batchrunner.cli.sending import (
 )
 from batchrunner.cli.shares import opened
 from batchrunner.cli.steps import changes_of, relay_of, steps_of
+from batchrunner.cli.uploading import files_named_by
 from batchrunner.clock import Clock, SystemClock
 from batchrunner.config import Job
 from batchrunner.errors import BatchrunnerError, ConfigError, SourceError, UsageError
@@ -51,7 +52,7 @@ from batchrunner.pipeline import (
     Window,
     sent_again,
 )
-from batchrunner.ports import Mapper, Progress, Reader, ResultSink
+from batchrunner.ports import Mapper, Progress, Reader, ResultSink, Submitter
 from batchrunner.progress import Fetching
 from batchrunner.results import Shape
 from batchrunner.sources import CHUNK_ROWS, open_source
@@ -235,14 +236,16 @@ def window_opener(
 ) -> Callable[[], Window]:
     """Make the HTTP side when it is wanted: in a thread of its own, or in processes of its own."""
     if senders is not None:
-        return lambda: opened(senders, job, token, ledger, watch)
+        return lambda: opened(senders, ledger, watch)
     if isinstance(limit, ToldLimit):
         raise TypeError("only a process tells of its limit")
-    most = job.limits.most_in_flight
+    most, files = job.limits.most_in_flight, files_named_by(job)
     limit_now = None if limit is None else lambda: limit.limit
-    return lambda: ThreadWindow(
-        lambda: make_submitter(job, token, clock, limit, ledger.path, most), most, new_event_loop, limit_now, watch
-    )
+
+    def make() -> Submitter:
+        return make_submitter(job, token, clock, limit, ledger.path, most, files)
+
+    return lambda: ThreadWindow(make, most, new_event_loop, limit_now, watch)
 
 
 def go(

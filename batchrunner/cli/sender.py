@@ -15,7 +15,10 @@ def main() -> None:
     _, line, parent = sys.argv[1:]
     die_with(int(parent))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # it has ended before it began
-        _send(socket.socket(fileno=int(line)))
+        try:
+            _send(socket.socket(fileno=int(line)))
+        except MemoryError:  # before it was ready; the parent says so
+            sys.exit(1)
 
 
 def _send(line: socket.socket) -> None:
@@ -35,7 +38,9 @@ def _send(line: socket.socket) -> None:
     limit, clock = adaptive_limit(given.job), SystemClock()
     serve(
         line,
-        lambda begin: make_submitter(given.job, given.token, clock, limit, Path(begin.ledger), given.connections),
+        lambda begin: make_submitter(
+            given.job, given.token, clock, limit, Path(begin.ledger), given.connections, given.files
+        ),
         given.connections,
         new_event_loop,
         limit=limit,

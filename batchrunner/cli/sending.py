@@ -14,7 +14,7 @@ from pathlib import Path
 from batchrunner.cli.batches import in_batches, parcel_api, taking_parcels
 from batchrunner.cli.broker import attempt_limit_s, broker_line
 from batchrunner.cli.steps import engaging_api, in_steps, taking_steps
-from batchrunner.cli.uploading import seeing_to_files
+from batchrunner.cli.uploading import NamedFiles, seeing_to_files
 from batchrunner.clock import Clock
 from batchrunner.config import Job
 from batchrunner.ports import Submitter
@@ -68,7 +68,13 @@ def adaptive_limit(job: Job) -> AdaptiveLimit | None:
 
 
 def make_submitter(
-    job: Job, token: str, clock: Clock, limit: AdaptiveLimit | None, ledger: Path, connections: int
+    job: Job,
+    token: str,
+    clock: Clock,
+    limit: AdaptiveLimit | None,
+    ledger: Path,
+    connections: int,
+    files: NamedFiles,
 ) -> Submitter:
     """What sends the job's claims, over so many connections. Inside the loop that it is to be used on."""
     facts = facts_of(job)
@@ -81,7 +87,7 @@ def make_submitter(
     policy = retry_policy(job)
     limit_s = attempt_limit_s(job, facts) or api.attempt_limit_s + (facts.send_timeout_s or 0.0)
     submitter = HttpSubmitter(api, transport, throttle, policy, clock, random.random, limit_s)
-    alone = seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s)
+    alone = seeing_to_files(submitter, job, token, transport, throttle, policy, clock, ledger, limit_s, files)
     if many is not None:
         return taking_parcels(submitter, alone, many)
     return taking_steps(submitter, alone, job, token, policy) if in_steps(job) else alone

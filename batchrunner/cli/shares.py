@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import batchrunner
 from batchrunner.cli.sending import adaptive_limit
+from batchrunner.cli.uploading import NamedFiles, files_named_by
 from batchrunner.config import Job
 from batchrunner.errors import SenderDied
-from batchrunner.mapping import upload_folders
 from batchrunner.pipeline import Senders, ToldLimit, Window
 from batchrunner.pipeline.crossing import Begin
 from batchrunner.stopwatch import Stopwatch
@@ -37,6 +37,7 @@ class Given:
     job: Job
     """As the command line has changed it: the file may be another one by now."""
     token: str
+    files: NamedFiles
     connections: int
     log_level: int
 
@@ -68,13 +69,12 @@ def shares(connections: int, count: int) -> tuple[int, ...]:
 def start(senders: Senders | None, job: Job, token: str) -> None:
     """Start them, unless that was done. They take as long as a run takes to begin. Raises SenderDied."""
     if senders is not None:
-        level = logging.getLogger().getEffectiveLevel()
-        senders.start(lambda share: Given(job, token, share, level))
+        files, level = files_named_by(job), logging.getLogger().getEffectiveLevel()
+        senders.start(lambda share: Given(job, token, files, share, level))
 
 
-def opened(senders: Senders, job: Job, token: str, ledger: SqlLedger, watch: Stopwatch) -> Window:
+def opened(senders: Senders, ledger: SqlLedger, watch: Stopwatch) -> Window:
     """The window to them, who hold the job's lock from now on. Raises what stands in the way."""
-    start(senders, job, token)
     return senders.window(Begin(str(ledger.path)), ledger.lock_descriptor, watch)
 
 
@@ -86,7 +86,7 @@ def _one_because(job: Job) -> str | None:
         return 'concurrency = "auto" is found out by one that sends all requests'
     if job.rabbitmq is not None:
         return "the answers of a broker all come over one line"
-    if upload_folders(job):
+    if files_named_by(job).folders:
         return "each file is uploaded once, by one that knows of all of them"
     return None
 

@@ -20,6 +20,7 @@ from batchrunner.cli.guarding import guards, lock, watched
 from batchrunner.cli.night import note
 from batchrunner.cli.options import say_json, state_dir
 from batchrunner.cli.sending import adaptive_limit
+from batchrunner.cli.shares import start
 from batchrunner.cli.steps import changes_of
 from batchrunner.cli.whole import SUMMARY, complete_last
 from batchrunner.clock import SystemClock
@@ -74,7 +75,10 @@ class Work:
         self._guard = None if asked.sandbox or asked.no_guards else guards(self.ledger, job, self.clock)
 
     def begin(self, verb: str, sources: Sequence[compose.OpenSource]) -> None:
-        """From here on the run exists, in the ledger and on disk."""
+        """From here on the run exists, in the ledger and on disk. Raises SenderDied before that."""
+        if self._senders is not None:
+            start(self._senders, self.job, self._token)
+            self._senders.must_have_loaded()
         self._started_s = self.clock.elapsed_s()
         self._sources = sources
         for one in sources:  # what the guard has met comes again

@@ -107,6 +107,10 @@ ToSender = Begin | Loads | Durable | Drain | Stop
 # --- and back ------------------------------------------------------------------------------------
 
 
+class Loaded(_Form, frozen=True, tag=4):
+    """It has begun, and has all that it needs but leave to send."""
+
+
 class Ready(_Form, frozen=True, tag=0):
     """Claims may come."""
 
@@ -135,7 +139,7 @@ class Over(_Form, frozen=True, tag=3):
     limit: LimitRecord | None
 
 
-FromSender = Ready | Refused | Ends | Over
+FromSender = Loaded | Ready | Refused | Ends | Over
 
 _encoder = msgspec.msgpack.Encoder()
 _to_sender: msgspec.msgpack.Decoder[ToSender] = msgspec.msgpack.Decoder(ToSender)

@@ -1,6 +1,7 @@
 """In a process that sends: the side of HTTP, at the end of a line to the process of file and ledger.
 
-    what to send with (handed over) -> Begin, with the lock of the job -> Ready -> Loads in, Ends out -> Stop -> Over
+    what to send with (handed over) -> Loaded -> Begin, with the lock of the job -> Ready -> Loads in, Ends out -> Stop
+    -> Over
 
 It never outlives the other process by a request: the line ends with that one, however that one ended, and so do we.
 The job's lock is held here as well, so that until then no other run of the job can begin.
@@ -28,6 +29,7 @@ from batchrunner.pipeline.crossing import (
     Drain,
     Durable,
     FromSender,
+    Loaded,
     Loads,
     Over,
     Ready,
@@ -91,6 +93,7 @@ def serve(  # noqa: PLR0913  two sides, and what stands between them
     `make_submitter` is called in the loop; `said` knows what errors mean that are none of ours; `lost` is called when
     the parent has gone.
     """
+    line.sendall(framed(Loaded()))
     begin, _lock = _begun(line)  # the descriptor is never closed: the lock is ours, too, until we end
     if begin is None:
         return

@@ -31,6 +31,7 @@ from batchrunner.pipeline.crossing import (
     Durable,
     Ends,
     FromSender,
+    Loaded,
     Over,
     Ready,
     Refused,
@@ -102,6 +103,11 @@ class Senders:
         for sender in self._started:
             sender.hand_over(given(sender.share))
 
+    def must_have_loaded(self) -> None:
+        """Wait until they have all that they need. Raises SenderDied."""
+        for sender in self._started:
+            sender.must_have_loaded()
+
     def window(self, begin: Begin, lock: int | None, watch: Stopwatch = UNWATCHED) -> ProcessWindow:
         """Have them make ready. They hold the lock, a descriptor, from now on. Raises what stands in the way."""
         return ProcessWindow(self._started, begin, lock, self.limit, watch)
@@ -152,6 +158,7 @@ class Sender:
         """It has said that nothing comes any more."""
         self.gone = False
         self._process = process
+        self._loaded = False
         self._frames = from_sender()
         line.settimeout(START_S)
 
@@ -174,16 +181,17 @@ class Sender:
             if sent < len(content):
                 self.line.sendall(content[sent:])
 
+    def must_have_loaded(self) -> None:
+        """Wait until it has all that it needs; at once when asked again. Raises SenderDied."""
+        if not self._loaded:
+            message = self._heard()
+            if not isinstance(message, Loaded):
+                raise TypeError(f"{type(message).__name__} came before Loaded")
+            self._loaded = True
+
     def must_be_ready(self) -> Ready:
         """Wait until it is. Raises SenderDied, and whatever error it says."""
-        messages: list[FromSender] = []
-        while not messages:
-            with self._speaking():
-                more = self.line.recv(READ_BYTES)
-            if not more:
-                raise self._not_ready()
-            messages = self._frames.feed(more)
-        match messages[0]:
+        match self._heard():
             case Ready() as ready:
                 self.wants_durable = ready.wants_durable
                 self.line.setblocking(False)
@@ -193,6 +201,17 @@ class Sender:
                 raise kind(sentence)
             case other:
                 raise RuntimeError(f"{type(other).__name__} came before Ready")
+
+    def _heard(self) -> FromSender:
+        """One message: nothing else comes before it is answered."""
+        messages: list[FromSender] = []
+        while not messages:
+            with self._speaking():
+                more = self.line.recv(READ_BYTES)
+            if not more:
+                raise self._not_ready()
+            messages = self._frames.feed(more)
+        return messages[0]
 
     def read(self) -> list[FromSender] | None:
         """What it has said; None: it is gone."""
@@ -275,6 +294,7 @@ class ProcessWindow:
         self._back: list[Settled] = []
         self._closed = False
         for sender in senders:
+            sender.must_have_loaded()
             sender.begin(begin, lock)
         for sender in senders:
             self._told(sender.must_be_ready().limit)
@@ -398,7 +418,7 @@ class ProcessWindow:
                     sender.over = True
                     self._told(message.limit)
                     self._watch.add_elsewhere("submit", message.cpu_ns)
-                case Ready() | Refused():
+                case Loaded() | Ready() | Refused():
                     raise RuntimeError("it is ready already")
                 case _:
                     assert_never(message)

@@ -22,6 +22,7 @@ OF_ERRORS = {
     errors.ResultError: 4,
     errors.ApiRefusedUs: 4,
     errors.Exhausted: 4,
+    errors.SenderDied: 4,
     errors.Unbalanced: 4,
     errors.NotifyError: 4,
     errors.HeldBack: 6,

@@ -60,13 +60,13 @@ class Stand:
         self.line.shutdown(socket.SHUT_RDWR)
 
 
-def a_sender(make: Make, share: int, limit: AdaptiveLimit | None = None) -> tuple[Sender, Stand]:
+def a_sender(make: Make, share: int, limit: AdaptiveLimit | None = None, name: str = "stand") -> tuple[Sender, Stand]:
     """One that sends, just started."""
     ours, theirs = socket.socketpair()
     lost = threading.Event()
     thread = threading.Thread(
         target=lambda: serve(theirs, lambda _: make(), share, asyncio.new_event_loop, limit=limit, lost=lost.set),
-        name="submit",
+        name=name,
         daemon=True,
     )
     stand = Stand(thread, theirs, lost=lost)
@@ -108,7 +108,7 @@ def opener(carrier: str, kind: type[ScriptedSubmitter] = ScriptedSubmitter) -> O
         if carrier == "thread":
             window = ThreadWindow(one, concurrency, asyncio.new_event_loop)
         else:
-            window = over([a_sender(one, concurrency)[0]])
+            window = over([a_sender(one, concurrency, name="submit")[0]])
         try:
             yield window, made[0]
         finally:
