@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from operator import add
 from typing import Literal, cast
 
 from batchrunner.model import Key
@@ -92,8 +93,10 @@ _LENGTHS = tuple(length.to_bytes(8, "big") for length in range(256))
 
 def _framed_column(values: Sequence[str]) -> list[bytes]:
     """Each value as `key` hashes it."""
-    folded = map(str.casefold, map(str.strip, values))
-    texts = [text.encode("utf-8", "surrogatepass") for text in folded]
+    folded = list(map(str.casefold, map(str.strip, values)))
+    texts = "\n".join(folded).encode("utf-8", "surrogatepass").split(b"\n")  # one call for all: half the time
+    if len(texts) != len(folded):  # a text of several lines, or no text at all
+        texts = [text.encode("utf-8", "surrogatepass") for text in folded]
     if texts and max(map(len, texts)) < len(_LENGTHS):
-        return [_LENGTHS[len(text)] + text for text in texts]
+        return list(map(add, map(_LENGTHS.__getitem__, map(len, texts)), texts))
     return [_framed(text) for text in texts]

@@ -94,14 +94,12 @@ class ParcelApi:
         """The body for these payloads, as canonical JSON without the token."""
         fields = _fields_of(payloads[0])
         shared = {name: fields[name] for name in fields if name in _SHARED}
-        tail = _tail(fields, shared)
-        fast = tail is not None and not self._flat and not self._inside
-        items = [
-            payload[: -len(tail)] + b"}"
-            if fast and tail and payload.endswith(tail)
-            else self._item(_fields_of(payload))
-            for payload in payloads
-        ]
+        tail = None if self._flat or self._inside else _tail(fields, shared)
+        if tail is not None and all([payload.endswith(tail) for payload in payloads]):  # noqa: C419  twice as fast
+            head, end = _encode(shared)[:-1] + b',"data":[', -len(tail)
+            # One join for all: a body of some hundred thousand bytes is written once.
+            return b"".join((head, b"},".join([payload[:end] for payload in payloads]), b"}]}"))
+        items = [self._item(_fields_of(payload)) for payload in payloads]
         return _encode({**shared, "data": msgspec.Raw(b"[" + b",".join(items) + b"]")})
 
     def _item(self, fields: dict[str, msgspec.Raw]) -> bytes:
@@ -190,6 +188,9 @@ def _items_said(
     answered = len(result) if answered is None else answered
     if answered != rows:
         return _misshapen(f"{rows} rows were sent, and {answered} were answered")
+    if {said.error for said in result} == {0}:
+        accepted = [Accepted(said.profile_id or None) for said in result]
+        return Items(tuple(accepted), is_replayed(response))
     outcomes: list[Outcome] = []
     refusal = None
     for said in result:

@@ -30,7 +30,8 @@ def pieces(values: Sequence[object], head: bytes, tail: bytes, on_bad_text: OnBa
         texts = ["" if value is UNSET else value for value in values] if holes else values
         made = text_pieces(cast("Sequence[str]", texts), head, tail, on_bad_text)
     elif kinds <= _NUMBERS:
-        made = _number_pieces([None if value is UNSET else value for value in values], head, tail)
+        numbers = [None if value is UNSET else value for value in values] if holes else values
+        made = _number_pieces(numbers, head, tail)
     else:
         return _one_by_one(values, head, tail, on_bad_text)
     return [b"" if value is UNSET else piece for value, piece in zip(values, made, strict=True)] if holes else made

@@ -94,7 +94,7 @@ class TextCell:
 
     def _values(self, sheet: Sheet) -> Values:
         texts = sheet.once((self, "texts"), lambda: self._origin.texts(sheet))
-        if all(map(str.strip, texts)):
+        if self._is_full(texts, sheet):
             return list(texts)
         blank = self._blank
         return sheet.without_problems([text if text and not text.isspace() else blank for text in texts], UNSET)
@@ -102,9 +102,13 @@ class TextCell:
     def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """The texts as JSON."""
         texts = sheet.once((self, "texts"), lambda: self._origin.texts(sheet))
-        if all(map(str.strip, texts)):
+        if self._is_full(texts, sheet):
             return text_pieces(texts, head, tail, bad_text(self.columns, sheet))
         return pieces(self.values(sheet), head, tail, bad_text(self.columns, sheet))
+
+    def _is_full(self, texts: Sequence[str], sheet: Sheet) -> bool:
+        """Whether none of its cells is empty: asked once for all places that the texts go to."""
+        return sheet.once(("full", self._origin), lambda: all(map(str.strip, texts)))
 
     def filled(self, sheet: Sheet) -> list[bool]:
         """Where the cell is not empty."""
@@ -257,7 +261,7 @@ class Object:
         match member:
             case Constant():
                 return [name + member.encoded + tail]
-            case Object():
+            case Object() | Array():
                 return member.strips(sheet, name, tail)
         return [member.pieces(sheet, name, tail)]
 
@@ -299,8 +303,18 @@ class Array:
 
     def pieces(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         """One list per row, left out where all its items are."""
-        if len(self._items) == 1:
-            return self._item(self._items[0], sheet, head + b"[", b"]" + tail)
+        return joined(self.strips(sheet, head, tail), sheet)
+
+    def strips(self, sheet: Sheet, head: bytes, tail: bytes) -> list[Strip]:
+        """Columns that make the lists when they are joined row by row, as those of an object."""
+        if len(self._items) > 1:
+            return [self._lists(sheet, head, tail)]
+        [item], head, tail = self._items, head + b"[", b"]" + tail
+        if isinstance(item, Object) and all(item.filled(sheet)):
+            return item.strips(sheet, head, tail)
+        return [self._item(item, sheet, head, tail)]
+
+    def _lists(self, sheet: Sheet, head: bytes, tail: bytes) -> list[bytes]:
         items = [self._item(item, sheet, b"", b",") for item in self._items]
         inner = map(b"".join, zip(*items, strict=True))
         return [b"%b[%b]%b" % (head, text[:-1], tail) if text else b"" for text in inner]

@@ -139,8 +139,14 @@ def _with_a_point(texts: Sequence[str]) -> list[int]:
     return [place for place, text in enumerate(texts) if ".0" in text or ",0" in text]
 
 
+_BEGIN_WITH_EIGHT = ("8", "+8", " 8", "(8")
+
+
 def _with_a_point_or_an_eight(texts: Sequence[str]) -> list[int]:
-    eights = [place for place, text in enumerate(texts) if text.startswith(("8", "+8", " 8", "(8"))]
+    eights: list[int] = []
+    lines = "\n" + "\n".join(texts)
+    if any(f"\n{begin}" in lines for begin in _BEGIN_WITH_EIGHT):
+        eights = [place for place, text in enumerate(texts) if text.startswith(_BEGIN_WITH_EIGHT)]
     points = _with_a_point(texts)
     return sorted({*eights, *points}) if points else eights
 

@@ -112,14 +112,15 @@ def spread(parcel: Parcel, settled: Settled, items: Items | None) -> list[Settle
     """How each claim of a parcel ended. The requests are counted once, with the first of them. Pure."""
     if items is not None:
         pairs = zip(parcel.claims, items.outcomes, strict=True)
+        attempts, requests, replayed, elapsed_ms = settled.attempts, 0, settled.replayed, settled.elapsed_ms
         ends = [
             Settled(
                 claim,
-                _lawful(outcome, claim),
-                settled.attempts,
-                requests=0,
-                replayed=settled.replayed,
-                elapsed_ms=settled.elapsed_ms,
+                _lawful(outcome, claim) if isinstance(outcome, Failed) else outcome,
+                attempts,
+                requests,
+                replayed,
+                elapsed_ms,
             )
             for claim, outcome in pairs
         ]
@@ -138,7 +139,7 @@ def spread(parcel: Parcel, settled: Settled, items: Items | None) -> list[Settle
     ]
 
 
-def _lawful(outcome: Outcome, claim: Claim) -> Outcome:
-    if isinstance(outcome, Failed) and claim.doubtful:
+def _lawful(outcome: Failed, claim: Claim) -> Outcome:
+    if claim.doubtful:
         return InDoubt(outcome.code, f"{outcome.text}; an earlier attempt may have taken effect")
     return outcome
