@@ -6,7 +6,7 @@ column is one call of pandas, while every row keeps its own number, line and rec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -73,6 +73,16 @@ class Chunk:
     def __len__(self) -> int:
         """Rows, without the broken records."""
         return len(self.rows)
+
+    def parts(self, most: int) -> Iterator[Chunk]:
+        """The same rows as chunks of no more rows than that. One with broken records, which have no place, is one."""
+        if self.broken or len(self.rows) <= most:
+            yield self
+            return
+        for start in range(0, len(self.rows), most):
+            end = start + most
+            rows, cells = self.rows[start:end], self._cells[start:end]
+            yield Chunk(self._columns, rows, cells, position=self.position, nested=self._nested)
 
     def texts(self, column: str) -> list[str]:
         """One column as the strings that were read; an absent column is all empty (JSONL rows may lack keys)."""

@@ -197,22 +197,31 @@ def feed(  # noqa: PLR0913  the composition root names every part
                     watch.lap("other")
                     continue
                 damage = one.damage()
-            rows = in_file_order(chunk, one.mapper)[:left]
-            watch.lap("map")
-            for start in range(0, len(rows), rows_a_question):
-                asked = rows[start : start + rows_a_question]
-                reached += (chunk.position - reached) * len(asked) // (len(rows) - start)
+            ahead = len(chunk) + len(chunk.broken)
+            for rows in _in_parts(chunk, one.mapper, rows_a_question):
+                asked = rows[:left]
+                watch.lap("map")
+                reached += (chunk.position - reached) * len(asked) // ahead
+                ahead -= len(asked)
                 judged = gate.judge(source_no, asked)
                 watch.lap("gate")
                 yield Batch(source_no, judged, before + reached)
                 watch.lap("other")
+                if left is not None:
+                    left -= len(asked)
+                    if left == 0:
+                        return
             if stretches is not None and left is None:
                 stretches.passed(clean=one.damage() == damage)
-            if left is not None:
-                left -= len(rows)
-                if left == 0:
-                    return
         before += one.reader.source.size_bytes
+
+
+def _in_parts(chunk: Chunk, mapper: Mapper, most: int) -> Iterator[list[Mapped]]:
+    """The rows of a chunk, some at a time: while all of it was mapped at once, connections would run out of claims."""
+    for part in chunk.parts(most):
+        rows = in_file_order(part, mapper)
+        for start in range(0, len(rows), most):
+            yield rows[start : start + most]
 
 
 def in_file_order(chunk: Chunk, mapper: Mapper) -> list[Mapped]:
