@@ -59,7 +59,10 @@ def retry_policy(job: Job) -> RetryPolicy:
 
 def facts_of(job: Job) -> Facts:
     """How the job's platform is reached. Raises ConfigError."""
-    return connection_facts(job.target, job.connection, insecure=job.insecure, environ=os.environ, beside=job.beside)
+    plain = job.target.url.startswith("http://") and job.rabbitmq is None
+    return connection_facts(
+        job.target, job.connection, insecure=job.insecure, environ=os.environ, beside=job.beside, plain=plain
+    )
 
 
 def adaptive_limit(job: Job) -> AdaptiveLimit | None:

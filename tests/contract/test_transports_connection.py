@@ -147,6 +147,22 @@ def test_certificates_that_cannot_work_are_said_before_anything_is_sent(authorit
             facts(Target("https://a.example"), connection=connection)
 
 
+def test_certificates_that_the_environment_names_are_looked_into_where_something_is_encrypted(tmp_path: Path) -> None:
+    """For an address without TLS, nobody is asked for one; the job's own are looked into whatever the address."""
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate")
+    named = {"SSL_CERT_FILE": str(text)}
+    assert facts(Target("http://a.example"), named, plain=True).trusted == b"no certificate"
+    cases: list[tuple[str, dict[str, str], dict[str, object]]] = [
+        ("https://a.example", named, {}),
+        ("http://a.example", {**named, "HTTP_PROXY": "https://proxy.example"}, {}),
+        ("http://a.example", {}, {"ca_file": str(text)}),
+    ]
+    for url, environ, connection in cases:
+        with pytest.raises(ConfigError, match=r"text\.pem, which holds no certificate in PEM form"):
+            facts(Target(url), environ, connection, plain=url.startswith("http:"))
+
+
 # --- by way of whom -----------------------------------------------------------------------------
 
 

@@ -87,10 +87,11 @@ def facts(
     environ: dict[str, str] | None = None,
     connection: dict[str, object] | None = None,
     insecure: bool = False,
+    plain: bool = False,
 ) -> Facts:
     """What environment and job say of the way there."""
     table = ConnectionTable.model_validate(connection or {})
-    return connection_facts(target, table, insecure=insecure, environ=environ or {}, beside=Path)
+    return connection_facts(target, table, insecure=insecure, environ=environ or {}, beside=Path, plain=plain)
 
 
 @asynccontextmanager
