@@ -23,6 +23,9 @@ MOST = 0.5
 MUCH = 0.25
 """Share from which waiting for the disk is."""
 
+BUSY = 0.8
+"""Share from which a process that sends can do no more."""
+
 Limit = Literal["api", "disk", "cpu"]
 
 
@@ -37,10 +40,14 @@ class Profile(Value, frozen=True):
     """Share of the time in which nothing was left to do but wait for answers."""
     disk: float
     """Share in which the ledger waited for the disk."""
+    busiest: float = 0.0
+    """Share in which the busiest of the processes that only send was at work."""
 
     @property
     def limit(self) -> Limit:
         """What the run could not go faster than."""
+        if self.busiest >= BUSY:  # it is what this process waited for
+            return "cpu"
         if self.waiting >= MOST:
             return "api"
         return "disk" if self.disk >= MUCH else "cpu"
@@ -65,7 +72,7 @@ class Stopwatch:
         """Forget everything before now."""
         self._cpu.clear()
         self._wall.clear()
-        self._elsewhere_ns = 0
+        self._elsewhere_ns = self._busiest_ns = 0
         self._began = self._lapped = self._wall_ns()
         self._thread_lapped = self._thread_ns()
         self._process_began = self._process_ns()
@@ -84,6 +91,7 @@ class Stopwatch:
     def add_elsewhere(self, stage: str, cpu_ns: int) -> None:
         """CPU time of another process."""
         self._elsewhere_ns += cpu_ns
+        self._busiest_ns = max(self._busiest_ns, cpu_ns)
         self._cpu[stage] += cpu_ns
 
     def profile(self, rows: int) -> Profile | None:
@@ -102,6 +110,7 @@ class Stopwatch:
             {stage: ns / rows / 1000 for stage, ns in known.items()},
             waiting=self._wall["wait"] / whole_ns,
             disk=max(0, self._wall["commit"] - self._cpu["commit"]) / whole_ns,
+            busiest=self._busiest_ns / whole_ns,
         )
 
 

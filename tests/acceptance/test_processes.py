@@ -73,6 +73,26 @@ def test_a_signal_to_the_whole_group_lets_what_flies_settle(bench: Bench) -> Non
     assert not any(map(lives, senders))
 
 
+def test_a_second_signal_ends_a_sender_that_does_not_listen(bench: Bench) -> None:
+    """Nobody waits for ever for a process that is stopped, or hangs."""
+    bench.job(limits={"processes": 2})
+    rows = people(200)
+    bench.csv(rows)
+    bench.sandbox.change(latency_s=0.1)
+    started, (sender,) = under_way(bench, "-v")
+    os.kill(sender, signal.SIGSTOP)
+    started.signal(signal.SIGINT)
+    until(lambda: "stopping" in started.stderr(), "the first signal was noticed")
+    started.signal(signal.SIGINT)
+    ended = started.end()
+    assert ended.code == 130, ended.told()
+    assert set(ended.json["codes"]) == {"in_doubt:interrupted"}
+    assert not lives(sender)
+    bench.sandbox.change(latency_s=0)
+    assert bench.run().code == 0
+    assert bench.effects() == once_each(rows)
+
+
 def test_a_sender_that_is_killed_stops_the_run_and_leaves_what_it_had_in_doubt(bench: Bench) -> None:
     """In one sentence; everything is accounted for, and goes again under the same Request-ID."""
     bench.job(limits={"processes": 2})

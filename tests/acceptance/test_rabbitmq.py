@@ -91,12 +91,13 @@ def publish(broker: Broker, queue: str, body: bytes) -> None:
     asyncio.run(put())
 
 
-def test_rows_go_through_the_queue_and_are_settled_by_their_answers(via: Bench, broker: Broker) -> None:
+@pytest.mark.parametrize("processes", [1, 3])
+def test_rows_go_through_the_queue_and_are_settled_by_their_answers(via: Bench, broker: Broker, processes: int) -> None:
     """As with HTTP: the same ledger, accepted and rejected; afterwards no answer is left in the queue."""
     rows = [*people(30), {"email": "bad+fail-435@example.com", "name": "B"}]
     via.csv(rows)
     job(via)
-    ended = via.run()
+    ended = via.run("--processes", processes)
     assert counts(ended.json) == {"accepted": 30, "rejected": 1}, ended.told()
     assert via.effects() == once_each(people(30))
     until(lambda: depth(broker, "api_resp") == 0, "all answers are acknowledged")

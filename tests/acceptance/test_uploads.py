@@ -34,11 +34,12 @@ def uploads(sandbox: Handle) -> list[str]:
     return [file["name"] for file in sandbox.uploads().values()]
 
 
+@pytest.mark.parametrize("processes", [1, 3])
 def test_each_file_is_uploaded_once_and_named_by_its_key(
-    bench: Bench, sandbox: Handle, rows: list[dict[str, str]]
+    bench: Bench, sandbox: Handle, rows: list[dict[str, str]], processes: int
 ) -> None:
     """Many rows in flight wait for one upload; the next run knows the key, and sends nobody anything again."""
-    bench.job(request={"attach": ATTACH})
+    bench.job(request={"attach": ATTACH}, limits={"processes": processes})
     bench.csv(rows)
     first = bench.run()
     assert counts(first.json) == {"accepted": 6}, first.told()

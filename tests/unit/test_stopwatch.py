@@ -95,3 +95,24 @@ def test_there_is_nothing_to_tell_of_no_rows() -> None:
     UNWATCHED.lap("read")
     UNWATCHED.add("submit", 5)
     assert UNWATCHED.profile(5) is None
+
+
+def test_the_time_of_other_processes_is_theirs() -> None:
+    """It counts as CPU time of its stage, and takes nothing from what other threads of this process have done."""
+    clocks = Clocks()
+    watch = clocks.watch()
+    clocks.go_on(wall=10_000, thread=2_000, others=1_000)
+    watch.add_elsewhere("submit", 4_000)
+    watch.add_elsewhere("submit", 8_500)
+    profile = watch.profile(1)
+    assert profile is not None
+    assert profile.cpu_us["submit"] == 12.5
+    assert profile.cpu_us["engine"] == 1.0
+    assert profile.cpu_us["other"] == 2.0
+    assert profile.busiest == 0.85
+
+
+def test_a_process_that_sends_and_can_do_no_more_is_the_limit() -> None:
+    """Though the run did nothing but wait for it."""
+    assert Profile(10, 1.0, {}, 0.9, 0.0, busiest=0.85).limit == "cpu"
+    assert Profile(10, 1.0, {}, 0.9, 0.0, busiest=0.5).limit == "api"
