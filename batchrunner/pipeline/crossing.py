@@ -1,7 +1,7 @@
 """What crosses between the process of file and ledger and those that send: framed messages, many rows in each.
 
 Only what the side of HTTP needs goes over: the row itself stays where it is, and an end names its claim by the key,
-of which a run never has two in flight. Messages are lists without names, 2 to 3 µs a row both ways.
+of which a run never has two in flight. Messages are lists without names.
 """
 
 from __future__ import annotations

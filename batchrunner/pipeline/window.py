@@ -4,7 +4,7 @@ The side that owns file, mapper and ledger calls `submit` and `collect`; the oth
 and never sees the ledger. Claims cross in batches, and ends come back in batches: one wake-up each, not one per row.
 
     ThreadWindow    the other side is a thread of this process
-    ProcessWindow   (`senders`) it is one process, or several
+    ProcessWindow   (`process_window`) it is one process, or several
 """
 
 from __future__ import annotations

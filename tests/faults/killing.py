@@ -269,7 +269,7 @@ def _points() -> dict[str, Install]:
     from batchrunner.ledger import SqlLedger, store
     from batchrunner.pipeline import ThreadWindow, feed
     from batchrunner.pipeline.carriage import Carriage
-    from batchrunner.pipeline.senders import ProcessWindow
+    from batchrunner.pipeline.process_window import ProcessWindow
     from batchrunner.results import Mending, ResultFiles
 
     # `feed` is a module and a function of it: the module is wanted.

@@ -19,8 +19,9 @@ from doubles import Script, ScriptedSubmitter, accept
 from batchrunner.model import LimitRecord
 from batchrunner.pipeline import ThreadWindow, ToldLimit, Window
 from batchrunner.pipeline.crossing import Begin
+from batchrunner.pipeline.process_window import ProcessWindow
 from batchrunner.pipeline.sender import AdaptiveLimit, serve
-from batchrunner.pipeline.senders import ProcessWindow, Sender
+from batchrunner.pipeline.started import Sender
 from batchrunner.stopwatch import UNWATCHED
 
 CARRIERS = ("thread", "process")
