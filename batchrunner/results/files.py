@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self, TextIO
 
 from batchrunner.errors import ResultError, UsageError
-from batchrunner.model import Accepted, Claim, Row, Settled, Unusable
+from batchrunner.model import Accepted, Row, Settled, Unusable
 from batchrunner.private import private_folder
 from batchrunner.results.writers import KINDS, SUCCESS, Ending, Shape, Writer, told, writer
 
@@ -57,16 +58,19 @@ class ResultFiles:
     def settled(self, ends: Sequence[Settled]) -> None:
         """Write rows whose outcome is durable. Raises ResultError."""
         with self._writing():
-            accepted = [(end.claim, end.outcome.profile_id or "") for end in ends if isinstance(end.outcome, Accepted)]
+            accepted = [end for end in ends if isinstance(end.outcome, Accepted)]
             for source_no, those in groupby(accepted, key=_source_no):
-                claims, profile_ids = zip(*those, strict=True)
-                success, rows = self._of_source[source_no][SUCCESS], [claim.request.row for claim in claims]
-                success.accepted(self._shape_of[source_no], rows, profile_ids)
+                self._accepted(source_no, list(those))
             for end in ends if len(accepted) < len(ends) else ():
                 if not isinstance(end.outcome, Accepted):
                     kind, ending = told(end.outcome)
                     self._write(end.claim.source_no, kind, end.claim.request.row, ending)
             self._flush()
+
+    def _accepted(self, source_no: int, ends: Sequence[Settled]) -> None:
+        rows = [end.claim.request.row for end in ends]
+        profile_ids = [end.outcome.profile_id or "" for end in ends if isinstance(end.outcome, Accepted)]
+        self._of_source[source_no][SUCCESS].accepted(self._shape_of[source_no], rows, profile_ids)
 
     def unusable(self, ends: Iterable[tuple[int, Unusable]]) -> None:
         """Write rows that never became requests. Raises ResultError."""
@@ -100,8 +104,7 @@ class ResultFiles:
         return made
 
 
-def _source_no(one: tuple[Claim, str]) -> int:
-    return one[0].source_no
+_source_no = attrgetter("claim.source_no")
 
 
 def create(path: Path, shape: Shape) -> TextIO:
