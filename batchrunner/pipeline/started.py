@@ -30,7 +30,9 @@ START_S = 120.0
 END_S = 3.0
 """For it to end, once it is gone from its line. Then it is ended."""
 
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 15
+"""At once. Room for more than 128 KiB would be mapped and given back to the system with every call, at three times the
+cost; what is left is read in the next turn."""
 
 
 class Process(Protocol):

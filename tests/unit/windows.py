@@ -10,7 +10,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -58,18 +58,20 @@ class Stand:
     def kill(self) -> None:
         """Its end of the line is closed, as it is when a process ends."""
         self.killed, self.code = True, -9
-        self.line.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it has ended by itself
+            self.line.shutdown(socket.SHUT_RDWR)
 
 
 def a_sender(make: Make, share: int, limit: AdaptiveLimit | None = None, name: str = "stand") -> tuple[Sender, Stand]:
     """One that sends, just started."""
     ours, theirs = socket.socketpair()
     lost = threading.Event()
-    thread = threading.Thread(
-        target=lambda: serve(theirs, lambda _: make(), share, asyncio.new_event_loop, limit=limit, lost=lost.set),
-        name=name,
-        daemon=True,
-    )
+
+    def work() -> None:
+        with theirs, suppress(EOFError, BrokenPipeError, ConnectionResetError):  # as the program does
+            serve(theirs, lambda _: make(), share, asyncio.new_event_loop, limit=limit, lost=lost.set)
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
     stand = Stand(thread, theirs, lost=lost)
     thread.start()
     return Sender(ours, stand, share), stand
@@ -77,7 +79,12 @@ def a_sender(make: Make, share: int, limit: AdaptiveLimit | None = None, name: s
 
 def over(senders: list[Sender], limit: ToldLimit | None = None) -> ProcessWindow:
     """A window to them."""
-    return ProcessWindow(senders, Begin("/nowhere"), None, limit, UNWATCHED)
+    try:
+        return ProcessWindow(senders, Begin("/nowhere"), None, limit, UNWATCHED)
+    except BaseException:
+        for sender in senders:
+            sender.line.close()
+        raise
 
 
 @dataclass
