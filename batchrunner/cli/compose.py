@@ -36,6 +36,7 @@ from batchrunner.mapping import (
 )
 from batchrunner.model import RunId, State
 from batchrunner.pipeline import (
+    MOST_AHEAD,
     Admission,
     Batch,
     Ended,
@@ -182,7 +183,8 @@ def plain_gate(
 
 def run_limits(job: Job) -> RunLimits:
     """How far the loop may go."""
-    return RunLimits(job.limits.most_in_flight, job.limits.max_errors, milliseconds(job.target.dedupe_window))
+    window_ms = milliseconds(job.target.dedupe_window)
+    return RunLimits(job.limits.most_in_flight, job.limits.max_errors, window_ms, MOST_AHEAD)
 
 
 # --- the guard ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from batchrunner.pipeline.process_window import ToldLimit
 from batchrunner.pipeline.rehearse import Rehearsal, rehearse, sent_again
 from batchrunner.pipeline.relay import Relay
 from batchrunner.pipeline.retry import LeftoverGate, RetryGate
+from batchrunner.pipeline.room import MOST_AHEAD
 from batchrunner.pipeline.run import Ended, Guard, Run, RunLimits
 from batchrunner.pipeline.senders import Senders
 from batchrunner.pipeline.steps import NO_STEPS, Steps
@@ -18,6 +19,7 @@ from batchrunner.pipeline.stretches import Stretches
 from batchrunner.pipeline.window import ThreadWindow, Window
 
 __all__ = [
+    "MOST_AHEAD",
     "NO_STEPS",
     "Admission",
     "Batch",

@@ -38,6 +38,7 @@ from batchrunner.pipeline.changes import Changes, Held
 from batchrunner.pipeline.claims import claims_of, each_of, too_late, unsent
 from batchrunner.pipeline.packing import Packed
 from batchrunner.pipeline.relay import Relay
+from batchrunner.pipeline.room import Room, room_for
 from batchrunner.pipeline.stops import StopRequest, refused_every_row, too_many_errors
 from batchrunner.pipeline.tally import Tally
 from batchrunner.pipeline.window import Window
@@ -45,9 +46,6 @@ from batchrunner.ports import Ledger, Onward, Progress, ResultSink
 from batchrunner.stopwatch import UNWATCHED, Stopwatch
 
 log = logging.getLogger(__name__)
-
-MOST_AHEAD = 256
-"""Claims that wait for a connection. More would not make a commit cheaper, and would leave more in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +56,13 @@ class RunLimits:
     """The most requests in flight; the window may allow fewer at the moment."""
     max_errors: ErrorLimit | None
     window_ms: int
+    most_ahead: int = 0
+    """Claims that may wait for a connection where commits are what takes long, if more than there are connections."""
 
     @property
     def room(self) -> int:
-        """The most claims in the window at once."""
+        """The most claims in the window at once, where commits keep up."""
         return room_for(self.concurrency)
-
-
-def room_for(concurrency: int) -> int:
-    """Claims in the window at once: those in flight, and a few so that no connection waits for a commit.
-
-    These are all that a crash can leave in doubt, so it must not be more than the commits need: while one set of
-    requests is in flight, the answers of the one before are being settled and the next is being claimed.
-    """
-    return concurrency + max(2, min(concurrency, MOST_AHEAD))
 
 
 class Guard(Protocol):
@@ -139,6 +130,7 @@ class Run:
         self._carriage = carriage
         self._relay = relay
         self._changes = changes
+        self._claims_at_once = Room(limits.most_ahead)
         self._taken_up = 0
         self._full = False
         self._tally = Tally()
@@ -189,7 +181,9 @@ class Run:
         if not self._flying:
             return []
         self._watch.lap("other")
+        asked_s = self._clock.elapsed_s()
         ends = self._window.collect(wait=wait)
+        self._claims_at_once.collected(self._clock.elapsed_s() - asked_s, self._window.concurrency)
         self._watch.lap("wait")
         return ends + self._give_up(ends) if self._stop.at_once else ends
 
@@ -198,7 +192,7 @@ class Run:
 
     def _room(self, landing: int) -> int:
         if self._carriage is None:
-            return room_for(self._window.concurrency) - len(self._flying) + landing
+            return self._claims_at_once.for_claims(self._window.concurrency) - len(self._flying) + landing
         room = self._carriage.room_for(self._window.concurrency)
         return room - self._carriage.waiting - len(self._flying) + landing
 

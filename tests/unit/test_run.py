@@ -29,7 +29,7 @@ from batchrunner.errors import (
 from batchrunner.ledger import History, SqlLedger, open_ledger
 from batchrunner.model import Claim, Failed, InDoubt, Key, Outcome, Rejected, RunId, Settled, State, Totals
 from batchrunner.pipeline import Ended, RunLimits
-from batchrunner.pipeline.run import room_for
+from batchrunner.pipeline.room import room_for
 from batchrunner.ports import Standing
 
 pytestmark = pytest.mark.timeout(30)
