@@ -28,6 +28,7 @@ from batchrunner.model import (
     Unusable,
     Value,
     Who,
+    people_of,
 )
 
 ROWS_A_QUESTION = 1_000
@@ -213,7 +214,7 @@ class Admission:
         if not all(map(is_, judgements, repeat(NEW))):
             return False
         keys = [request.key for request in requests]
-        people = {Who(key[:8]) for key in keys}
+        people = set(people_of(keys))
         # Whoever waits to be claimed flies or is parked, so that only what has landed since is left to ask for.
         if len(people) < len(keys) or not (
             self._flying.isdisjoint(people) and self._claimed_since_asked.isdisjoint(keys)

@@ -29,7 +29,7 @@ from batchrunner.model import (
     Skipped,
     SkipReason,
     Totals,
-    Who,
+    people_of,
 )
 from batchrunner.pipeline.admission import Admission, Candidate, Taken, apart
 from batchrunner.pipeline.balance import imbalance
@@ -303,7 +303,7 @@ class Run:
         keys = [end.claim.request.key for end in ends]
         for key in keys:
             del self._flying[key]
-        self._admission.all_landed([Who(key[:8]) for key in keys])
+        self._admission.all_landed(people_of(keys))
         self._report(taken, ends, totals)
 
     def _hand_over(self, candidates: Sequence[Candidate], out: _Out) -> None:
