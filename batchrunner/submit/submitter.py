@@ -26,7 +26,7 @@ from batchrunner.retrying import (
 )
 from batchrunner.submit.adaptive import End
 from batchrunner.submit.deadline import Deadline
-from batchrunner.submit.flight import Flight, post_of
+from batchrunner.submit.flight import Flight, Reads, post_of
 
 if TYPE_CHECKING:
     import httpx
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _NEW = History()
 
 
-class SpeaksApi(Protocol):
+class SpeaksApi(Reads, Protocol):
     """What the submitter asks of the API room: words for a claim, and the meaning of an answer."""
 
     @property
@@ -50,14 +50,6 @@ class SpeaksApi(Protocol):
 
     def request_for(self, claim: Claim) -> httpx.Request:
         """The HTTP request of a claim: always the same one, with the same Request-ID."""
-        ...
-
-    def read_answer(self, response: httpx.Response) -> Verdict:
-        """What an answer that was read to its end means."""
-        ...
-
-    def read_exception(self, error: Exception) -> Verdict:
-        """What it means that no answer could be read."""
         ...
 
 
