@@ -8,6 +8,7 @@ import click
 
 from batchrunner import __version__
 from batchrunner.cli.exits import table
+from batchrunner.cli.importing import not_collecting
 
 COMMANDS = {
     "init": "batchrunner.cli.init:init",
@@ -68,7 +69,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        with not_collecting():
+            command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+from batchrunner.cli.importing import not_collecting
 from batchrunner.pipeline.sender import die_with, handed_over, serve
 
 
@@ -22,16 +23,17 @@ def main() -> None:
 
 
 def _send(line: socket.socket) -> None:
-    given = handed_over(line)
-    from batchrunner.cli.exits import exhausted  # noqa: PLC0415  what takes long is loaded once there is work
-    from batchrunner.cli.options import log_to_stderr  # noqa: PLC0415
-    from batchrunner.cli.sending import (  # noqa: PLC0415
-        adaptive_limit,
-        leave_the_collector_little_to_do,
-        make_submitter,
-    )
-    from batchrunner.clock import SystemClock  # noqa: PLC0415
-    from batchrunner.submit import new_event_loop  # noqa: PLC0415
+    with not_collecting():
+        given = handed_over(line)
+        from batchrunner.cli.exits import exhausted  # noqa: PLC0415  what takes long is loaded once there is work
+        from batchrunner.cli.options import log_to_stderr  # noqa: PLC0415
+        from batchrunner.cli.sending import (  # noqa: PLC0415
+            adaptive_limit,
+            leave_the_collector_little_to_do,
+            make_submitter,
+        )
+        from batchrunner.clock import SystemClock  # noqa: PLC0415
+        from batchrunner.submit import new_event_loop  # noqa: PLC0415
 
     log_to_stderr(given.log_level)
     leave_the_collector_little_to_do()
