@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ def _send(line: socket.socket) -> None:
     serve(
         line,
         lambda begin: make_submitter(
-            given.job, given.token, clock, limit, Path(begin.ledger), given.connections, given.files
+            given.job, given.token, clock, limit, Path(os.fsdecode(begin.ledger)), given.connections, given.files
         ),
         given.connections,
         new_event_loop,

@@ -25,9 +25,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROGRAM = "import sys; sys.path.append(sys.argv[1]); from batchrunner.cli.sender import main; main()"
-"""What a process that sends begins with: our own package, wherever this one was loaded from, and nothing that lies in
-the current folder (-P)."""
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import batchrunner
+sys.path.append(sys.path.pop(0))
+from batchrunner.cli.sender import main
+main()
+"""
+"""What a process that sends begins with: the very package that this one has loaded, and nothing else that lies beside
+it or in the current folder (-P)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,8 @@ def start(senders: Senders | None, job: Job, token: str) -> None:
 
 def opened(senders: Senders, ledger: SqlLedger, watch: Stopwatch) -> Window:
     """The window to them, who hold the job's lock from now on. Raises what stands in the way."""
-    return senders.window(Begin(str(ledger.path)), ledger.lock_descriptor, watch)
+    lock = ledger.lock_descriptor
+    return senders.window(Begin(os.fsencode(ledger.path), locked=lock is not None), lock, watch)
 
 
 def _one_because(job: Job) -> str | None:

@@ -61,6 +61,8 @@ class Work:
         self._limit = adaptive_limit(job) if senders is None else senders.limit
         self.ledger = held.enter_context(open_ledger(asked.ledger))
         lock(self.ledger, job, held, self.clock, stop, asked.wait)
+        if senders is not None:
+            held.callback(senders.close)  # before the lock is released, whatever has become of the run
         if job.insecure:
             click.echo("batchrunner: --insecure: the server's certificate is not verified", err=True)
         died = self.ledger.bury_dead_runs(job.name, self.clock.now_ms())

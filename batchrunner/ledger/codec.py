@@ -25,8 +25,8 @@ from batchrunner.model import (
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _OBJECT_ID_BYTES = 12
-_TEXT, _PACKED, _FILLED = b"\x00", b"\x01", b"\x02\x00"
-"""Before a text; before an object id (in ledgers up to version 9); before a text that would be as long as one."""
+_TEXT = b"\x00"
+"""Before a text. Before an object id, ledgers up to version 9 have another byte."""
 
 ROOM_FOR_PROFILE_ID = bytes(_OBJECT_ID_BYTES)
 """Stands in a claim where the profile id will stand: an entry that grew when it is settled would not fit its page."""
@@ -36,24 +36,24 @@ _NONE_YET = (None, ROOM_FOR_PROFILE_ID, bytes(1 + _OBJECT_ID_BYTES))
 
 
 def pack_profile_id(profile_id: str | None) -> bytes | None:
-    """A profile id in 12 bytes where it is the usual 24 hexadecimal digits, else as text, which is never so long."""
+    """A profile id in 12 bytes where it is the usual 24 hexadecimal digits, else as text with a zero in front.
+
+    No usual one begins with a zero byte: it would have been made before July 1970.
+    """
     if profile_id is None:
         return None
-    if _OBJECT_ID.fullmatch(profile_id) and (packed := bytes.fromhex(profile_id)) != ROOM_FOR_PROFILE_ID:
-        return packed
-    text = profile_id[:64].encode("utf-8", "replace")
-    return _FILLED + text if len(_TEXT + text) == _OBJECT_ID_BYTES else _TEXT + text
+    if _OBJECT_ID.fullmatch(profile_id) and not profile_id.startswith("00"):
+        return bytes.fromhex(profile_id)
+    return _TEXT + profile_id[:64].encode("utf-8", "replace")
 
 
 def unpack_profile_id(packed: bytes | None) -> str | None:
     """The reverse of `pack_profile_id`; also of what older versions have written."""
     if packed in _NONE_YET or packed is None:
         return None
-    if len(packed) == _OBJECT_ID_BYTES:
-        return packed.hex()
-    if packed[:1] == _PACKED:
-        return packed[1:].hex()
-    return packed.removeprefix(_FILLED if packed.startswith(_FILLED) else _TEXT).decode()
+    if packed[:1] == _TEXT:
+        return packed[1:].decode()
+    return packed.hex() if len(packed) == _OBJECT_ID_BYTES else packed[1:].hex()
 
 
 def printable(path: str) -> str:

@@ -75,9 +75,12 @@ class _End(_Form, frozen=True):
 
 
 class Begin(_Form, frozen=True, tag=0):
-    """Make ready: nothing was sent before. The descriptor of the job's lock comes with it."""
+    """Make ready: nothing was sent before."""
 
-    ledger: str
+    ledger: bytes
+    """Its path, as the system has it."""
+    locked: bool
+    """The descriptor of the job's lock comes with it."""
 
 
 class Loads(_Form, frozen=True, tag=1):

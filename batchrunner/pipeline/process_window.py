@@ -136,14 +136,20 @@ class ProcessWindow:
         self._closed = True
         if at_once:
             log.warning("giving up what is in flight")
-        for sender in self._there():
-            self._say(sender, Stop())
         until_s = time.monotonic() + (GIVE_UP_S if at_once else CLOSE_S)
-        while self._there() and (left_s := until_s - time.monotonic()) > 0:
-            self._turn(left_s)
-        for sender in self._senders:
-            sender.end(max(0.0, until_s - time.monotonic()))
-        self._selector.close()
+        try:
+            for sender in self._there():
+                self._say(sender, Stop())
+            while self._there() and (left_s := until_s - time.monotonic()) > 0:
+                self._turn(left_s)
+        except BaseException:  # no memory, perhaps: nobody may go on sending for want of a word
+            until_s = 0.0
+            raise
+        finally:
+            for sender in self._senders:
+                sender.end(max(0.0, until_s - time.monotonic()))
+                sender.gone = True
+            self._selector.close()
 
     def release(self) -> None:
         """After `close`, when nobody can call `wake` any more but a signal handler of this thread.

@@ -33,7 +33,7 @@ class Room:
         return concurrency + max(self._ahead, _least(concurrency))
 
     def collected(self, waited_s: float, concurrency: int) -> None:
-        """Ends were asked for, and came after so long."""
+        """Ends were asked for, because there was no room left, and came after so long."""
         if waited_s > AT_ONCE_S:
             self._turns = 0
             self._ahead -= -(-self._ahead // 8)

@@ -183,7 +183,8 @@ class Run:
         self._watch.lap("other")
         asked_s = self._clock.elapsed_s()
         ends = self._window.collect(wait=wait)
-        self._claims_at_once.collected(self._clock.elapsed_s() - asked_s, self._window.concurrency)
+        if wait:  # there was no room left: only then does it matter how much there is
+            self._claims_at_once.collected(self._clock.elapsed_s() - asked_s, self._window.concurrency)
         self._watch.lap("wait")
         return ends + self._give_up(ends) if self._stop.at_once else ends
 

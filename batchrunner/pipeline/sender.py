@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
+import logging
 import os
 import pickle
 import signal
@@ -42,6 +44,8 @@ from batchrunner.pipeline.crossing import (
 )
 from batchrunner.pipeline.serving import LoopFactory, Serving
 from batchrunner.ports import Submitter
+
+log = logging.getLogger(__name__)
 
 ORPHANED = 70
 """How a process ends whose parent is gone: nobody is left to read it."""
@@ -94,9 +98,11 @@ def serve(  # noqa: PLR0913  two sides, and what stands between them
     the parent has gone.
     """
     line.sendall(framed(Loaded()))
-    begin, _lock = _begun(line)  # the descriptor is never closed: the lock is ours, too, until we end
+    begin, lock = _begun(line)  # the descriptor is never closed: the lock is ours, too, until we end
     if begin is None:
         return
+    if begin.locked and not lock:
+        raise OSError(errno.EMFILE, "the job's lock has not come: no more files may be open")
     line.setblocking(False)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_Sender(concurrency, limit, said, lost).serve(line, lambda: make_submitter(begin)))
@@ -152,7 +158,12 @@ class _Sender(asyncio.Protocol):
 
     def _hand_back(self, ends: list[Settled]) -> None:
         changed = self._limit is not None and self._limit.limit != self._told
-        self._say(ends_of(ends, self._record() if changed else None))
+        try:
+            self._say(ends_of(ends, self._record() if changed else None))
+        except BaseException:
+            # Nobody would ever hear of these: better that the parent sees us die, and calls them in doubt.
+            log.exception("ends of %d rows cannot be told", len(ends))
+            self._transport.abort()
 
     def _record(self) -> LimitRecord | None:
         if self._limit is None:

@@ -145,6 +145,8 @@ class Serving:
                     raise
                 ends = _ends_of_a_bug(load, error)
             rest = None
+            if any(end.refusal is not None for end in ends):
+                self._submitter.drain()  # so will the run, once it hears of it; until then no row more may be burnt
             self._flying -= 1
             self._done += ends
             self._ended()

@@ -121,7 +121,7 @@ class ThreadWindow:
 
     def durable(self, ends: Sequence[Settled]) -> None:
         """The outcomes of these claims are in the ledger: what is kept on the other side until then may go."""
-        if self._serving.wants_durable:
+        if self._serving.wants_durable and self._thread.is_alive():  # who has given up keeps nothing any more
             self._loop.call_soon_threadsafe(self._serving.durable, [end.claim.request_id for end in ends])
 
     def wake(self) -> None:

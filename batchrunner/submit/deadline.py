@@ -61,6 +61,7 @@ class Deadline:
             self._due_s.pop(task, None)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
         now_s = loop.time()
         for one, due_s in list(self._due_s.items()):
             if due_s > now_s:
@@ -68,7 +69,6 @@ class Deadline:
                 return
             del self._due_s[one]
             one.cancel()
-        self._timer = None
 
     def close(self) -> None:
         """Let go of the timer."""

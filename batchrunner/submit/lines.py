@@ -252,6 +252,22 @@ class Line(asyncio.Protocol):
         self._answer = whole_answer(self._status, self._pairs, b"".join(self._parts))
 
 
+class TlsLine(Line):
+    """Over TLS, an answer and the end of the connection come in one call where they were read together.
+
+    So whoever hears of the answer, and has the next request for this line, has to be told a moment later.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        """A part of an answer, usually all of it."""
+        self._loop.call_soon(super().data_received, data)
+
+    def eof_received(self) -> None:
+        """The other side has closed: nobody may ask this line any more, from now on."""
+        self.usable = False
+        self._loop.call_soon(super().eof_received)
+
+
 def _name(came: bytes) -> str:
     name = came.lower().decode("latin-1")
     if len(_NAMES) < _MOST_NAMES:

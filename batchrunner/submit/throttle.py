@@ -94,6 +94,8 @@ class Throttle:
         # A loop, because a pause may have been made longer meanwhile.
         while not self.draining and (left_s := self._resume_s - self._clock.elapsed_s()) > 0:
             await self._wait(left_s)
+        if not self.draining:
+            self._resume_s = -math.inf
         return not self.draining
 
     async def _paced(self, pace: Pace) -> bool:

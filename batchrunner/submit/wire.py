@@ -19,7 +19,7 @@ import httpx
 from batchrunner.ports import HEAD_LINES
 from batchrunner.submit.facts import Facts
 from batchrunner.submit.heads import Heads
-from batchrunner.submit.lines import Hearer, Line, Patience
+from batchrunner.submit.lines import Hearer, Line, Patience, TlsLine
 from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES
 
@@ -130,9 +130,9 @@ class WireTransport(httpx.AsyncBaseTransport):
         opened = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_S)
         try:
             self._prepare(opened)
-            name = host if self._tls else None
+            name, kind = (host, TlsLine) if self._tls else (None, Line)
             _, line = await self._loop.create_connection(
-                lambda: Line(patience, self._heads, self._free), sock=opened, ssl=self._tls, server_hostname=name
+                lambda: kind(patience, self._heads, self._free), sock=opened, ssl=self._tls, server_hostname=name
             )
         except BaseException:
             opened.close()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrunner.submit.heads import Heads
-from batchrunner.submit.lines import LARGEST_HEAD_BYTES, Line, Patience
+from batchrunner.submit.lines import LARGEST_HEAD_BYTES, Line, Patience, TlsLine
 from batchrunner.submit.whole import whole_answer
 
 BODY = b'{"error": 0, "profile_id": "5eeb54a2ce9448518e85fdad"}'
@@ -161,6 +161,34 @@ def test_an_answer_that_says_goodbye_is_the_last() -> None:
         assert isinstance(answer, httpx.Response)
         assert not line.usable
         assert wire.closed
+
+
+def test_over_tls_nobody_is_given_a_line_whose_end_has_come_with_the_answer() -> None:
+    """Both come in one call: whoever hears of the answer has to know that the line is of no more use."""
+
+    class Heard(Asking):
+        def __init__(self) -> None:
+            self.come = asyncio.Event()
+
+        def answered(self, answer: httpx.Response) -> None:
+            super().answered(answer)
+            assert not line.usable
+            assert not free
+            self.come.set()
+
+    async def story() -> None:
+        nonlocal line
+        asking, line = Heard(), TlsLine(Patience(60), Heads(), free)
+        line.connection_made(Wire())
+        line.ask(b"", 1000, asking)
+        line.data_received(LENGTH)
+        line.eof_received()
+        assert asking.told is None
+        await asyncio.wait_for(asking.come.wait(), 10)
+
+    line: Line
+    free: list[Line] = []
+    asyncio.run(story())
 
 
 def test_more_than_anybody_looks_at_is_not_read() -> None:

@@ -229,6 +229,49 @@ def test_with_nobody_left_to_send_claims_end_unsent() -> None:
     window.close()
 
 
+def test_one_that_cannot_tell_an_end_dies_rather_than_keep_it() -> None:
+    """Nobody would wait for it but for ever: its rows are in doubt, and the run stops."""
+
+    async def unspeakable(claim: Claim, _: ScriptedSubmitter) -> Settled:
+        return Settled(claim, InDoubt("odd", "\udc80"), 1, 1)
+
+    sender, stand = a_sender(lambda: ScriptedSubmitter(unspeakable), 1)
+    window = over([sender])
+    window.submit([a_claim(1)])
+    assert [end.outcome.code for end in window.collect(wait=True) if isinstance(end.outcome, InDoubt)] == [
+        "sender_died"
+    ]
+    assert isinstance(window.trouble, SenderDied)
+    assert stand.lost.wait(20)
+    window.close()
+
+
+def test_a_window_that_cannot_be_closed_in_order_leaves_nobody_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory for a last word: they are ended without."""
+    sender, stand = a_sender(lambda: ScriptedSubmitter(never), 1)
+    window = over([sender])
+    window.submit([a_claim(1)])
+
+    def no_memory(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(sender, "say", no_memory)
+    with pytest.raises(MemoryError):
+        window.close()
+    assert stand.lost.wait(20)
+
+
+def test_after_the_end_nobody_has_to_hear_what_is_durable() -> None:
+    """Whoever was given up keeps nothing any more."""
+    sender, _ = a_sender(lambda: ScriptedSubmitter(never), 1)
+    window = over([sender])
+    sender.wants_durable = True
+    claim = a_claim(1)
+    window.submit([claim])
+    window.close(at_once=True)
+    window.durable([Settled(claim, InDoubt("interrupted", ""), 1, 1)])
+
+
 def test_one_whose_parent_is_gone_learns_it_from_the_line() -> None:
     """Whatever it is doing."""
     sender, stand = a_sender(lambda: ScriptedSubmitter(never), 1)

@@ -126,6 +126,7 @@ def test_a_pause_holds_everybody(rate: float | None) -> None:
             await time.pass_until(120)
         assert len(left) == 3
         assert min(left) >= 113
+        assert throttle.open is (rate is None)  # whoever asks from now on need not wait for anything
 
     run(story)
 

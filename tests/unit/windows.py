@@ -80,7 +80,7 @@ def a_sender(make: Make, share: int, limit: AdaptiveLimit | None = None, name: s
 def over(senders: list[Sender], limit: ToldLimit | None = None) -> ProcessWindow:
     """A window to them."""
     try:
-        return ProcessWindow(senders, Begin("/nowhere"), None, limit, UNWATCHED)
+        return ProcessWindow(senders, Begin(b"/nowhere", locked=False), None, limit, UNWATCHED)
     except BaseException:
         for sender in senders:
             sender.line.close()
