@@ -17,13 +17,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave them out, and count them as such."""
+    """Leave them out, and count them as such. Begin with those that take long: nobody is to wait for one in the end."""
     places = [config.rootpath / path for path in config.getoption("--but-short")]
     left_out = [one for one in items if _is_short(one) and any(one.path.is_relative_to(place) for place in places)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         gone = set(left_out)
         items[:] = [one for one in items if one not in gone]
+    items.sort(key=_takes_long, reverse=True)
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    """Whether it asks for more time than tests have."""
+    mark = item.get_closest_marker("timeout")
+    return mark is not None and mark.args[0] > float(item.config.getini("timeout"))
 
 
 def _is_short(item: pytest.Item) -> bool:
