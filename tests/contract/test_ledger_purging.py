@@ -134,7 +134,7 @@ def test_what_was_purged_is_in_no_byte_of_the_ledger(ledger: SqlLedger, forgotte
         run = a_run(ledger, f"run-{number}")
         claims = [a_claim(a_request(n, f"{number}-{n}")) for n in range(1, 500)]
         ledger.exchange(run, [], claims, totals_of(len(claims)))
-        settled = [ends(claim, Accepted(f"{number}{claim.request.row.number:023x}")) for claim in claims]
+        settled = [ends(claim, Accepted(f"5{number}{claim.request.row.number:022x}")) for claim in claims]
         for start in range(2):
             ledger.exchange(run, settled[start::2], [], totals_of(len(claims), settled))
         end(ledger, run)
