@@ -1,4 +1,4 @@
-"""A hard bound on each attempt, with one timer for all of them.
+"""A bound on each of many things that wait, with one timer for all of them.
 
 `asyncio.timeout` would do the same with a timer for each, and these cost a tenth of a request.
 """
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Cancellable(Protocol):
-    """What can be told that its time is up: a task, or a flight."""
+    """What can be told that its time is up: a task, a flight, or a line."""
 
     def cancel(self) -> object:
         """It is."""
@@ -25,7 +25,7 @@ class Deadline:
 
     def __init__(self, limit_s: float) -> None:
         """`limit_s` counts from the moment of beginning."""
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._due_s: dict[Cancellable, float] = {}  # one limit for all, so the first to come is the first due
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -34,7 +34,7 @@ class Deadline:
         """Cancel it when the time is up."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        self._due_s[one] = due_s = self._loop.time() + self._limit_s
+        self._due_s[one] = due_s = self._loop.time() + self.limit_s
         if self._timer is None:
             self._timer = self._loop.call_at(due_s, self._expire, self._loop)
 
@@ -67,8 +67,8 @@ class Deadline:
             if due_s > now_s:
                 self._timer = loop.call_at(due_s, self._expire, loop)
                 return
-            del self._due_s[one]
-            one.cancel()
+            if self._due_s.pop(one, None) is not None:  # unless another one's end was its end, too
+                one.cancel()
 
     def close(self) -> None:
         """Let go of the timer."""

@@ -12,6 +12,7 @@ from typing import Protocol
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from batchrunner.submit.deadline import Deadline
 from batchrunner.submit.heads import Heads
 from batchrunner.submit.whole import whole_answer
 
@@ -29,46 +30,6 @@ _NAMES: dict[bytes, str] = {}
 _MOST_NAMES = 200
 
 
-class Patience:
-    """How long answers are waited for, from the request or from the last byte; one timer for all of them."""
-
-    def __init__(self, limit_s: float) -> None:
-        """Used from one event loop only."""
-        self.limit_s = limit_s
-        self._loop = asyncio.get_running_loop()
-        self._due_s: dict[Line, float] = {}  # one limit for all, so the first to come is the first due
-        self._timer: asyncio.TimerHandle | None = None
-
-    def begin(self, line: Line) -> None:
-        """A request has left."""
-        self._due_s[line] = due_s = self._loop.time() + self.limit_s
-        if self._timer is None:
-            self._timer = self._loop.call_at(due_s, self._expire)
-
-    def begin_again(self, line: Line) -> None:
-        """Something came, and more is to come."""
-        self.end(line)
-        self.begin(line)
-
-    def end(self, line: Line) -> None:
-        """Nothing more is waited for."""
-        self._due_s.pop(line, None)
-
-    def close(self) -> None:
-        """Let go of the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _expire(self) -> None:
-        self._timer = None
-        now_s = self._loop.time()
-        for line, due_s in list(self._due_s.items()):
-            if due_s > now_s:
-                self._timer = self._loop.call_at(due_s, self._expire)
-                return
-            line.fail(httpx.ReadTimeout(f"nothing came for {self.limit_s:g} s"))
-
-
 class Hearer(Protocol):
     """Who has asked: told once, and never while asking."""
 
@@ -84,8 +45,11 @@ class Hearer(Protocol):
 class Line(asyncio.Protocol):
     """Carries one request at a time. Used from one event loop only."""
 
-    def __init__(self, patience: Patience, heads: Heads, free: list[Line]) -> None:
-        """To be connected by the event loop. It puts itself among the `free` ones after each answer."""
+    def __init__(self, patience: Deadline, heads: Heads, free: list[Line]) -> None:
+        """To be connected by the event loop. It puts itself among the `free` ones after each answer.
+
+        `patience` is how long an answer is waited for, from the request or from the last byte.
+        """
         self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._heads = heads
@@ -122,6 +86,10 @@ class Line(asyncio.Protocol):
         self._hearer = None
         self._patience.end(self)
         self._transport.abort()
+
+    def cancel(self) -> None:
+        """Nothing has come for too long."""
+        self.fail(httpx.ReadTimeout(f"nothing came for {self._patience.limit_s:g} s"))
 
     def fail(self, error: httpx.TransportError) -> None:
         """Whatever was asked gets no answer."""
@@ -168,7 +136,8 @@ class Line(asyncio.Protocol):
         return self._answer is not None
 
     def _more_is_to_come(self, came: int) -> None:
-        self._patience.begin_again(self)
+        self._patience.end(self)
+        self._patience.begin(self)
         if not self._status:
             self._head_room -= came
             if self._head_room < 0:

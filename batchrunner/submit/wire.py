@@ -17,9 +17,10 @@ import aiohappyeyeballs
 import httpx
 
 from batchrunner.ports import HEAD_LINES
+from batchrunner.submit.deadline import Deadline
 from batchrunner.submit.facts import Facts
 from batchrunner.submit.heads import Heads
-from batchrunner.submit.lines import Hearer, Line, Patience, TlsLine
+from batchrunner.submit.lines import Hearer, Line, TlsLine
 from batchrunner.submit.pin import Pin
 from batchrunner.submit.whole import LARGEST_ANSWER_BYTES
 
@@ -43,7 +44,7 @@ class WireTransport(httpx.AsyncBaseTransport):
         self._heads = Heads()
         self._checked: httpx.URL | None = None
         self._method = ""
-        self._patience: Patience | None = None
+        self._patience: Deadline | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, read the answer, and raise what httpx's own transport would."""
@@ -108,7 +109,7 @@ class WireTransport(httpx.AsyncBaseTransport):
         """A new line. Whatever goes wrong here, nothing of the request has left."""
         if self._patience is None:
             self._loop = asyncio.get_running_loop()
-            self._patience = Patience(self._facts.timeout_s + (self._facts.send_timeout_s or 0.0))
+            self._patience = Deadline(self._facts.timeout_s + (self._facts.send_timeout_s or 0.0))
         limit_s = self._facts.connect_timeout_s
         try:
             async with asyncio.timeout(limit_s):
@@ -121,7 +122,7 @@ class WireTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("the connection was closed as soon as it was open", request=request)
         return line
 
-    async def _connect(self, url: httpx.URL, patience: Patience) -> Line:
+    async def _connect(self, url: httpx.URL, patience: Deadline) -> Line:
         host = url.raw_host.decode("ascii").strip("[]")
         port = url.port or (443 if self._tls else 80)
         found = await self._loop.getaddrinfo(

@@ -10,8 +10,9 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchrunner.submit.deadline import Deadline
 from batchrunner.submit.heads import Heads
-from batchrunner.submit.lines import LARGEST_HEAD_BYTES, Line, Patience, TlsLine
+from batchrunner.submit.lines import LARGEST_HEAD_BYTES, Line, TlsLine
 from batchrunner.submit.whole import whole_answer
 
 BODY = b'{"error": 0, "profile_id": "5eeb54a2ce9448518e85fdad"}'
@@ -54,7 +55,7 @@ class Asking:
         self.told = error
 
 
-def a_line(patience: Patience, heads: Heads | None = None) -> tuple[Line, Wire, list[Line]]:
+def a_line(patience: Deadline, heads: Heads | None = None) -> tuple[Line, Wire, list[Line]]:
     """An open one, and where it puts itself when it is free."""
     free: list[Line] = []
     line, wire = Line(patience, heads or Heads(), free), Wire()
@@ -69,7 +70,7 @@ def hear(*pieces: bytes, largest: int = 1000, end: bool = False, heads: Heads | 
     """What a line makes of these pieces: an answer, an exception, or nothing yet."""
 
     async def story() -> Heard:
-        line, wire, free = a_line(Patience(60), heads)
+        line, wire, free = a_line(Deadline(60), heads)
         asking = Asking()
         line.ask(b"POST / HTTP/1.1\r\n\r\n", largest, asking)
         for piece in pieces:
@@ -178,7 +179,7 @@ def test_over_tls_nobody_is_given_a_line_whose_end_has_come_with_the_answer() ->
 
     async def story() -> None:
         nonlocal line
-        asking, line = Heard(), TlsLine(Patience(60), Heads(), free)
+        asking, line = Heard(), TlsLine(Deadline(60), Heads(), free)
         line.connection_made(Wire())
         line.ask(b"", 1000, asking)
         line.data_received(LENGTH)
@@ -219,7 +220,7 @@ def test_each_byte_is_waited_for_anew() -> None:
     """The time-out is for silence; an answer that goes on is bounded elsewhere."""
 
     async def story() -> None:
-        patience, asking = Patience(2.0), Asking()
+        patience, asking = Deadline(2.0), Asking()
         line, _, _ = a_line(patience)
         line.ask(b"", 1000, asking)
         for part in (LENGTH[:10], LENGTH[10:60]):
