@@ -9,21 +9,13 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, upd
 
 from batchrunner.ledger import codec
 from batchrunner.ledger.schema import entries, parcels, shapes, tasks
-from batchrunner.ledger.statements import Writing
+from batchrunner.ledger.statements import HERE, Writing
 from batchrunner.model import Claim, ParcelRecord, RequestId, RunId, Shape, TaskRecord
 from batchrunner.ports import Onward
 
 IDS_A_QUERY = 500
 
-_GO_ON = (
-    update(entries)
-    .where(
-        entries.c.run_id == bindparam("run"),
-        entries.c.source_no == bindparam("source"),
-        entries.c.row_number == bindparam("row"),
-    )
-    .values(request_id=bindparam("request"), requested_s=bindparam("requested"))
-)
+_GO_ON = update(entries).where(*HERE).values(request_id=bindparam("request"), requested_s=bindparam("requested"))
 _GO_ON_ORDER = ("request", "requested", "run", "source", "row")
 
 

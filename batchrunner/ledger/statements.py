@@ -36,15 +36,16 @@ INSERT_CLAIM = insert(entries).values(
 )
 CLAIM_ORDER = ("run", "source", "row", "ahead", "key_", "request", "requested", "profile")
 
-_HERE = (
+HERE = (
     entries.c.run_id == bindparam("run"),
     entries.c.source_no == bindparam("source"),
     entries.c.row_number == bindparam("row"),
 )
+"""The entry that a statement is about."""
 
 SETTLE = (
     update(entries)
-    .where(*_HERE)
+    .where(*HERE)
     .values(
         state=bindparam("state_"),
         code=bindparam("code_"),
@@ -57,7 +58,7 @@ SETTLE_ORDER = ("state_", "code_", "profile", "replayed_", "attempts_", "run", "
 
 ACCEPT = (
     update(entries)
-    .where(*_HERE)
+    .where(*HERE)
     .values(
         state=literal_column(str(int(State.ACCEPTED))),
         code=null(),
@@ -69,7 +70,7 @@ ACCEPT = (
 """`SETTLE` for what nearly every row ends as: only the profile id is its own. Half the values cost a quarter less."""
 ACCEPT_ORDER = ("profile", "run", "source", "row")
 
-TAKE_OVER = update(entries).where(*_HERE).values(superseded_by=bindparam("by"))
+TAKE_OVER = update(entries).where(*HERE).values(superseded_by=bindparam("by"))
 TAKE_OVER_ORDER = ("by", "run", "source", "row")
 
 NOTE_TOTALS = update(runs).where(runs.c.id == bindparam("run")).values(totals=bindparam("totals_"))
