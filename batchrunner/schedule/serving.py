@@ -23,7 +23,10 @@ BUSY_WAIT_S = 5.0
 """Before a slot is asked for again that another run was in the way of."""
 
 BROKEN_WAIT_S = 30.0
-"""Before a job is tried again whose file or ledger cannot be read."""
+"""Before a job is tried again whose file or ledger cannot be read: sooner where the file has changed since."""
+
+MENDED_WAIT_S = 1.0
+"""Before the file of a broken job is looked at again."""
 
 
 class Served:
@@ -50,6 +53,7 @@ class Served:
         self._last: Fired | None = None
         self._running = False
         self.error: str | None = None
+        self._read = stamp_of(file)
         self.job = load_job(file)
         check_watching(self.job)
         self._firing().begin()
@@ -77,6 +81,7 @@ class Served:
         self._running = True
         try:
             # Read anew each time: a job may be changed without a restart.
+            self._read = stamp_of(self._file)
             self.job = load_job(self._file)
             busy = await self._do()
         except BatchrunnerError as error:
@@ -117,11 +122,21 @@ class Served:
         if wait_s == BUSY_WAIT_S:
             await self._children.sleep(wait_s)  # a file that came is in the way as well
             return
+        if wait_s == BROKEN_WAIT_S:
+            await self._wait_for_mending()
+            return
         waits = [asyncio.create_task(one.wait()) for one in (self._came, self._children.stopping)]
         with suppress(TimeoutError):
             await asyncio.wait(waits, timeout=max(0, min(wait_s, LOOK_EVERY_S)), return_when=asyncio.FIRST_COMPLETED)
         for one in waits:
             one.cancel()
+
+    async def _wait_for_mending(self) -> None:
+        """Until the file of the job is another one, or it is time to try again as it stands."""
+        deadline_s = asyncio.get_running_loop().time() + BROKEN_WAIT_S
+        while await self._children.sleep(MENDED_WAIT_S):
+            if stamp_of(self._file) != self._read or asyncio.get_running_loop().time() >= deadline_s:
+                return
 
     def values(self) -> dict[str, Any]:
         """How it goes."""
@@ -135,6 +150,15 @@ class Served:
             "last_slot": None if last is None or last.slot_s is None else as_text(last.slot_s * 1000),
             "error": self.error,
         }
+
+
+def stamp_of(file: Path) -> tuple[int, int, int] | None:
+    """What changes when the file is written or replaced; None while it cannot be looked at."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 async def serve(served: Sequence[Served]) -> None:
